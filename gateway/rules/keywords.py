@@ -1,0 +1,94 @@
+"""Keywords: STOP, START and HELP in the languages of the box, as whole messages (requirements §3.3).
+
+Pure; the words come from config/keywords.toml. The comparison folds case, accents, width and what people put around a word.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_BLANKS = re.compile(r"\s+")
+_ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]")
+_LETTERS = str.maketrans({"ł": "l", "ø": "o", "ß": "ss", "æ": "ae", "đ": "d", "ı": "i"})
+
+
+class Keyword(StrEnum):
+    """What a candidate's word asks for."""
+
+    STOP = "stop"
+    START = "start"
+    HELP = "help"
+
+
+def fold(text: str) -> str:
+    """The form in which words are compared: NFKC, no zero-width signs, no quotes, punctuation or emoji at the ends, no accents."""
+    text = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", text))
+    text = _BLANKS.sub(" ", _EDGES.sub("", text)).casefold()
+    plain = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
+    return plain.translate(_LETTERS)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """One language's words, folded."""
+
+    stop: frozenset[str]
+    start: frozenset[str]
+    help: frozenset[str]
+    pending: frozenset[str]
+    """Words such as JA that grant only while a double opt-in is pending."""
+    ambiguous: frozenset[str]
+    """STOP words that also mean cancelling an interview: no STOP while an answer is awaited, except for +1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keywords:
+    """All words: the global ones, which nobody removes, and those of each language."""
+
+    everywhere: Words
+    plus_one: Words
+    """Looked at as well for numbers of +1, whatever is awaited."""
+    languages: Mapping[str, Words]
+
+    def match(
+        self,
+        text: str,
+        languages: Iterable[str],
+        *,
+        pending: bool,
+        answer_awaited: bool = False,
+        plus_one: bool = False,
+    ) -> Keyword | None:
+        """What the whole message says, or None; STOP before START before HELP.
+
+        `languages` are the thread's and the official ones of the number's country; the global set is always looked at.
+        """
+        word = fold(text)
+        if not word:
+            return None
+        sets = [
+            self.everywhere,
+            *([self.plus_one] if plus_one else []),
+            *(self.languages[name] for name in languages if name in self.languages),
+        ]
+        for words in sets:
+            if word in words.stop and (plus_one or not answer_awaited or word not in words.ambiguous):
+                return Keyword.STOP
+        for words in sets:
+            if word in words.start or (pending and word in words.pending):
+                return Keyword.START
+        return Keyword.HELP if any(word in words.help for words in sets) else None
+
+
+def words_from(table: Mapping[str, Any]) -> Words:
+    """One language's table of config/keywords.toml: lists `stop`, `start`, `help`, `pending_start`, `ambiguous_stop`."""
+
+    def folded(name: str) -> frozenset[str]:
+        return frozenset(fold(word) for word in table.get(name, ()))
+
+    ambiguous = folded("ambiguous_stop")
+    return Words(folded("stop") | ambiguous, folded("start"), folded("help"), folded("pending_start"), ambiguous)

@@ -1,0 +1,95 @@
+"""Templates: `{{candidate.first_name}}` and a few filters, nothing more.
+
+Pure. Jinja2's sandbox parses and renders; before that the tree is checked to hold only names, attributes and listed filters, so
+that neither a template's author nor a value can run anything. Values are text: `{{7*7}}` inside a value is sent literally.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from gateway.errors import Refused
+
+FILTERS = frozenset({"upper", "lower", "trim", "title", "default"})
+_CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """A checked template and the fields it needs, such as `candidate.first_name`."""
+
+    fields: tuple[str, ...]
+    _template: Any
+
+    def render(self, data: Mapping[str, Any]) -> str:
+        """The text. Raises Refused `merge_value_missing` naming the field that `data` lacks."""
+        from jinja2 import UndefinedError
+
+        for field in self.fields:
+            value: Any = data
+            for name in field.split("."):
+                value = value.get(name) if isinstance(value, Mapping) else None
+            if value is None:
+                raise Refused(
+                    "merge_value_missing",
+                    422,
+                    f"The template needs a value for {{{{{field}}}}}.",
+                    field=f"data.{field}",
+                )
+        try:
+            return str(self._template.render(_clean(data)))
+        except UndefinedError as error:
+            raise Refused("merge_value_missing", 422, f"The template needs a value: {error.message}.", field="data") from error
+
+
+def _clean(value: Any) -> Any:
+    """Values without control and direction characters, which could hide or reorder what a candidate reads."""
+    if isinstance(value, Mapping):
+        return {str(key): _clean(inner) for key, inner in value.items()}
+    return _CONTROL.sub("", str(value))
+
+
+@lru_cache(maxsize=256)
+def compile_template(body: str) -> Compiled:
+    """Check and compile a template. Raises Refused `template_invalid` (with line) or `unknown_filter`."""
+    from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
+    from jinja2.sandbox import SandboxedEnvironment
+
+    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    try:
+        tree = environment.parse(body)
+    except TemplateSyntaxError as error:
+        raise Refused(
+            "template_invalid", 422, f"Line {error.lineno}: {error.message}", field="body", facts={"line": error.lineno}
+        ) from error
+    fields: list[str] = []
+    for output in tree.body:
+        if not isinstance(output, nodes.Output):
+            raise Refused(
+                "template_invalid",
+                422,
+                f"Line {output.lineno}: only {{{{fields}}}} may stand in a template.",
+                field="body",
+            )
+        for node in output.nodes:
+            if not isinstance(node, nodes.TemplateData):
+                fields.append(_field(node))
+    return Compiled(tuple(dict.fromkeys(fields)), environment.from_string(body))
+
+
+def _field(node: Any) -> str:
+    from jinja2 import nodes
+
+    while isinstance(node, nodes.Filter):
+        if node.name not in FILTERS or node.node is None:
+            raise Refused("template_invalid", 422, f"Line {node.lineno}: the filter {node.name} is not known.", field="body")
+        node = node.node
+    names: list[str] = []
+    while isinstance(node, nodes.Getattr):
+        names.append(node.attr)
+        node = node.node
+    if not isinstance(node, nodes.Name):
+        raise Refused("template_invalid", 422, f"Line {node.lineno}: only {{{{fields}}}} may stand in a template.", field="body")
+    return ".".join([node.name, *reversed(names)])

@@ -1,0 +1,24 @@
+"""Public ids: a prefix and a UUIDv7 (RFC 9562 §5.7), so that they sort by time and tell what they name.
+
+Never row numbers: SQLite hands the id of a deleted last row out again.
+"""
+
+import os
+import threading
+import time
+
+_lock = threading.Lock()
+_last = 0
+
+
+def new(prefix: str) -> str:
+    """A fresh id such as `msg_0199f6…` (32 hex digits); within a process each sorts after the one before.
+
+    48 bits of Unix milliseconds, a 12-bit counter in rand_a (RFC 9562 §6.2 method 1), 62 random bits.
+    """
+    global _last
+    stamp = time.time_ns() // 1_000_000 << 12
+    with _lock:
+        _last = stamp = max(stamp, _last + 1)
+    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | int.from_bytes(os.urandom(8)) >> 2
+    return f"{prefix}_{value:032x}"

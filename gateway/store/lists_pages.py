@@ -1,0 +1,434 @@
+"""What the admin pages show, read in one go each: messages, modems, credits.
+
+Lists are paged by key, newest first (`before` is the last key of the page above), never by OFFSET. Knows nothing of
+words, colours or time zones but the one passed in for cutting days.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from typing import Final
+
+from gateway.rules.lifecycle import State
+from gateway.store.database import Row, View
+
+STALE_MS: Final = 45_000
+"""A gateway writes its gauges every 10 s."""
+CANCELLABLE: Final = frozenset({State.HELD, State.QUEUED})
+"""States in which a message can be cancelled; by the time somebody presses the button it may be too late."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageLine:
+    """A message in a list."""
+
+    id: str
+    candidate: str
+    candidate_ref: str
+    text: str
+    kind: str
+    origin: str
+    state: str
+    hold_reason: str | None
+    not_before: int | None
+    parts: int
+    credits: int
+    accepted_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MessagePage:
+    """A page of messages; `older` is the key to ask the next page with."""
+
+    lines: list[MessageLine]
+    older: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PartLine:
+    """One part of a message."""
+
+    number: int
+    total: int
+    text: str
+    alphabet: str
+    state: str
+    attempt: int
+    modem: str | None
+    submitted_at: int | None
+    sent_at: int | None
+    reported_at: int | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened to a message: a code such as `accepted` or `part_sent`, and which part."""
+
+    at: int
+    what: str
+    part: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageDetail:
+    """A message with all there is to show of it."""
+
+    id: str
+    candidate: str
+    candidate_ref: str
+    address: str
+    case_title: str | None
+    case_ref: str | None
+    author: str | None
+    sender: str | None
+    country: str
+    channel: str
+    kind: str
+    origin: str
+    state: str
+    hold_reason: str | None
+    not_before: int | None
+    alphabet: str
+    credits: int
+    attempts: int
+    error: str | None
+    modem: str | None
+    client_ref: str | None
+    valid_until: int
+    accepted_at: int
+    parts: list[PartLine]
+    timeline: list[Moment]
+
+    @property
+    def text(self) -> str:
+        """The whole text, as the candidate reads it."""
+        return "".join(part.text for part in self.parts)
+
+    @property
+    def may_be_cancelled(self) -> bool:
+        """Whether asking to cancel makes sense."""
+        return self.state in CANCELLABLE
+
+
+@dataclass(frozen=True, slots=True)
+class ModemLine:
+    """A stick with its SIM and sender number; `heartbeat_at` is its gateway's last sign of life."""
+
+    id: str
+    gateway: str
+    name: str
+    port: str
+    imei: str
+    iccid: str
+    manufacturer: str
+    model: str
+    state: str
+    reason: str
+    operator: str
+    registration: str
+    technology: str
+    signal_dbm: int | None
+    storage_used: int | None
+    storage_total: int | None
+    parked: bool
+    sender: str | None
+    seen_at: int | None
+    sent_at: int | None
+    heartbeat_at: int | None
+
+    def is_stale(self, now: int) -> bool:
+        """Whether its gateway has been silent for so long that nothing here can be believed."""
+        return self.heartbeat_at is None or now - self.heartbeat_at > STALE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerLine:
+    """One entry of the ledger: `amount` moved the balance, `charged` is what a settled message cost."""
+
+    id: int
+    at: int
+    kind: str
+    amount: int
+    charged: int
+    reference: str | None
+    message_id: str | None
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The balance at the end of a day (today: now), and what was reserved and topped up on it."""
+
+    date: date
+    balance: int
+    spent: int
+    granted: int
+
+
+@dataclass(frozen=True, slots=True)
+class Credits:
+    """An organisation's credits: balance, a page of the ledger, the last days."""
+
+    available: int
+    reserved: int
+    lines: list[LedgerLine]
+    older: int | None
+    days: list[Day]
+
+
+def messages(
+    view: View,
+    organisation_id: str,
+    *,
+    member: str | None,
+    states: Sequence[State] = (),
+    before: str | None = None,
+    limit: int = 50,
+) -> MessagePage:
+    """The newest messages before `before`; with `member`, only that person's own and those of their hiring teams."""
+    where, values = _scope(organisation_id, member)
+    if states:
+        # Spelled out, not bound: only then may the engine use the partial indexes on state.
+        where += " AND m.state IN (" + ", ".join(f"'{State(state).value}'" for state in states) + ")"
+    if before is not None:
+        where += " AND m.id < ?"
+        values.append(before)
+    rows = view.all(
+        "SELECT m.id, m.kind, m.origin, m.state, m.hold_reason, m.not_before, m.parts, m.credits, m.accepted_at,"
+        " m.address, c.first_name, c.last_name, c.ref, p.text"
+        " FROM message m LEFT JOIN candidate c ON c.id = m.candidate_id"
+        " LEFT JOIN part p ON p.message_id = m.id AND p.number = 1"
+        f" WHERE {where} ORDER BY m.id DESC LIMIT ?",
+        *values,
+        limit + 1,
+    )
+    lines = [
+        MessageLine(
+            id=row["id"],
+            candidate=_name(row),
+            candidate_ref=row["ref"] or "",
+            text=row["text"] or "",
+            kind=row["kind"],
+            origin=row["origin"],
+            state=row["state"],
+            hold_reason=row["hold_reason"],
+            not_before=row["not_before"],
+            parts=row["parts"],
+            credits=row["credits"],
+            accepted_at=row["accepted_at"],
+        )
+        for row in rows[:limit]
+    ]
+    return MessagePage(lines, lines[-1].id if len(rows) > limit else None)
+
+
+def message_is_visible(view: View, organisation_id: str, message_id: str, *, member: str | None) -> bool:
+    """Whether this message exists and belongs to what the person may see."""
+    where, values = _scope(organisation_id, member)
+    return view.one(f"SELECT 1 AS found FROM message m WHERE {where} AND m.id = ?", *values, message_id) is not None
+
+
+def message(view: View, organisation_id: str, message_id: str, *, member: str | None) -> MessageDetail | None:
+    """One message with its parts and what happened to it; None where there is none or the person may not see it."""
+    where, values = _scope(organisation_id, member)
+    row = view.one(
+        "SELECT m.*, c.first_name, c.last_name, c.ref, k.title AS case_title, k.ref AS case_ref, u.name AS author,"
+        " s.number AS sender"
+        " FROM message m LEFT JOIN candidate c ON c.id = m.candidate_id LEFT JOIN hiring_case k ON k.id = m.case_id"
+        " LEFT JOIN app_user u ON u.id = m.user_id LEFT JOIN sender s ON s.id = m.sender_id"
+        f" WHERE {where} AND m.id = ?",
+        *values,
+        message_id,
+    )
+    if row is None:
+        return None
+    parts = [
+        PartLine(
+            number=part["number"],
+            total=part["total"],
+            text=part["text"],
+            alphabet=part["alphabet"],
+            state=part["state"],
+            attempt=part["attempt"],
+            modem=part["modem"],
+            submitted_at=part["submitted_at"],
+            sent_at=part["sent_at"],
+            reported_at=part["reported_at"],
+            error=part["error"],
+        )
+        for part in view.all("SELECT * FROM part WHERE message_id = ? ORDER BY number", message_id)
+    ]
+    return MessageDetail(
+        id=row["id"],
+        candidate=_name(row),
+        candidate_ref=row["ref"] or "",
+        address=row["address"],
+        case_title=row["case_title"],
+        case_ref=row["case_ref"],
+        author=row["author"],
+        sender=row["sender"],
+        country=row["country"],
+        channel=row["channel"],
+        kind=row["kind"],
+        origin=row["origin"],
+        state=row["state"],
+        hold_reason=row["hold_reason"],
+        not_before=row["not_before"],
+        alphabet=row["alphabet"],
+        credits=row["credits"],
+        attempts=row["attempts"],
+        error=row["error"],
+        modem=row["modem"],
+        client_ref=row["client_ref"],
+        valid_until=row["valid_until"],
+        accepted_at=row["accepted_at"],
+        parts=parts,
+        timeline=_timeline(row, parts),
+    )
+
+
+def _timeline(row: Row, parts: Iterable[PartLine]) -> list[Moment]:
+    """From the stamps of message and parts, oldest first."""
+    moments = [Moment(row["accepted_at"], "accepted")]
+    for part in parts:
+        number = part.number if part.total > 1 else None
+        if part.submitted_at is not None:
+            moments.append(Moment(part.submitted_at, "part_submitted", number))
+        if part.sent_at is not None:
+            moments.append(Moment(part.sent_at, "part_sent", number))
+        if part.reported_at is not None:
+            what = part.state if part.state in ("delivered", "undelivered") else "reported"
+            moments.append(Moment(part.reported_at, f"part_{what}", number))
+    if row["done_at"] is not None and row["state"] not in ("sent", "delivered", "undelivered"):
+        moments.append(Moment(row["done_at"], row["state"]))
+    if row["settled_at"] is not None:
+        moments.append(Moment(row["settled_at"], "settled"))
+    return sorted(moments, key=lambda moment: moment.at)
+
+
+def modems(view: View) -> list[ModemLine]:
+    """Every configured stick of every gateway on this store."""
+    rows = view.all(
+        "SELECT m.*, s.number AS sender, g.heartbeat_at FROM modem m"
+        " LEFT JOIN sender s ON s.iccid = m.iccid AND m.iccid <> '' LEFT JOIN gateway g ON g.name = m.gateway"
+        " WHERE m.state <> 'removed' ORDER BY m.gateway, m.name"
+    )
+    return [
+        ModemLine(
+            id=row["id"],
+            gateway=row["gateway"],
+            name=row["name"],
+            port=row["port"],
+            imei=row["imei"],
+            iccid=row["iccid"],
+            manufacturer=row["manufacturer"],
+            model=row["model"],
+            state=row["state"],
+            reason=row["reason"],
+            operator=row["operator"],
+            registration=row["registration"],
+            technology=row["technology"],
+            signal_dbm=row["signal_dbm"],
+            storage_used=row["storage_used"],
+            storage_total=row["storage_total"],
+            parked=bool(row["parked"]),
+            sender=row["sender"],
+            seen_at=row["seen_at"],
+            sent_at=row["sent_at"],
+            heartbeat_at=row["heartbeat_at"],
+        )
+        for row in rows
+    ]
+
+
+def credits(
+    view: View,
+    organisation_id: str,
+    *,
+    now: int,
+    zone: tzinfo,
+    before: int | None = None,
+    limit: int = 50,
+    days: int = 30,
+) -> Credits:
+    """Balance, ledger and the balance of the last days (days as in `zone`)."""
+    balance = view.one("SELECT available, reserved FROM balance WHERE organisation_id = ?", organisation_id)
+    where, values = "organisation_id = ?", [organisation_id, limit + 1]
+    if before is not None:
+        where, values = where + " AND id < ?", [organisation_id, before, limit + 1]
+    rows = view.all(
+        f"SELECT id, at, kind, amount, charged, reference, message_id, actor FROM ledger WHERE {where} ORDER BY id DESC LIMIT ?",
+        *values,
+    )
+    names = _actors(view, {row["actor"] for row in rows})
+    lines = [
+        LedgerLine(
+            id=row["id"],
+            at=row["at"],
+            kind=row["kind"],
+            amount=row["amount"],
+            charged=row["charged"],
+            reference=row["reference"],
+            message_id=row["message_id"],
+            by=names[row["actor"]],
+        )
+        for row in rows[:limit]
+    ]
+    available, reserved = (0, 0) if balance is None else (balance["available"], balance["reserved"])
+    history = _days(view, organisation_id, available, now, zone, days)
+    return Credits(available, reserved, lines, lines[-1].id if len(rows) > limit else None, history)
+
+
+def _days(view: View, organisation_id: str, available: int, now: int, zone: tzinfo, count: int) -> list[Day]:
+    """Backwards from today's balance, so that the chart ends at the figure beside it."""
+    today = datetime.fromtimestamp(now / 1000, zone).date()
+    first = today - timedelta(days=count - 1)
+    start = int(datetime(first.year, first.month, first.day, tzinfo=zone).timestamp() * 1000)
+    moved: dict[date, int] = {}
+    granted: dict[date, int] = {}
+    for row in view.all(
+        # by quarter of an hour: no zone is offset by less
+        "SELECT at / 900000 AS quarter, kind, SUM(amount) AS total FROM ledger WHERE organisation_id = ? AND at >= ?"
+        " GROUP BY at / 900000, kind",
+        organisation_id,
+        start,
+    ):
+        day = min(today, datetime.fromtimestamp(row["quarter"] * 900, UTC).astimezone(zone).date())
+        moved[day] = moved.get(day, 0) + int(row["total"])
+        if row["kind"] == "grant":
+            granted[day] = granted.get(day, 0) + int(row["total"])
+    history: list[Day] = []
+    balance = available
+    for back in range(count):
+        day = today - timedelta(days=back)
+        change, grant = moved.get(day, 0), granted.get(day, 0)
+        history.append(Day(day, balance, grant - change, grant))
+        balance -= change
+    return history[::-1]
+
+
+def _actors(view: View, actors: set[str]) -> dict[str, str]:
+    """Names for actor strings: people and keys by name, the rest as they are."""
+    names = {actor: actor for actor in actors}
+    for kind, table in (("user", "app_user"), ("key", "api_key")):
+        ids = sorted(actor.partition(":")[2] for actor in actors if actor.startswith(f"{kind}:"))
+        if ids:
+            marks = ", ".join("?" * len(ids))
+            for row in view.all(f"SELECT id, name FROM {table} WHERE id IN ({marks})", *ids):
+                names[f"{kind}:{row['id']}"] = row["name"]
+    return names
+
+
+def _scope(organisation_id: str, member: str | None) -> tuple[str, list[str]]:
+    if member is None:
+        return "m.organisation_id = ?", [organisation_id]
+    return (
+        "m.organisation_id = ? AND (m.user_id = ? OR m.case_id IN (SELECT case_id FROM case_member WHERE user_id = ?))",
+        [organisation_id, member, member],
+    )
+
+
+def _name(row: Row) -> str:
+    full = f"{row['first_name'] or ''} {row['last_name'] or ''}".strip()
+    return full or row["ref"] or row["address"]
