@@ -1,0 +1,56 @@
+"""Cancel: what waits is cancelled and refunded; what is on the air is told truthfully."""
+
+from dataclasses import dataclass
+
+from gateway.errors import Refused
+from gateway.flows.endings import lock_candidate, move, parts_taken
+from gateway.rules.consent import PURPOSE_OF_KIND
+from gateway.rules.lifecycle import State
+from gateway.store.database import Transaction
+
+WAITING = (State.HELD, State.QUEUED)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """What became of the wish: "cancelled", "partly_sent" (some parts had left), "too_late" or "already"."""
+
+    outcome: str
+    state: str
+    credits_refunded: int
+
+
+def cancel(tx: Transaction, message_id: str, organisation_id: str | None, actor: str, now: int) -> Cancelled:
+    """Cancel one message if it still waits. Raises Refused `message_not_found`."""
+    found = tx.one("SELECT candidate_id, organisation_id FROM message WHERE id = ?", message_id)
+    if found is None or (organisation_id is not None and found["organisation_id"] != organisation_id):
+        raise Refused("message_not_found", 404, "No message with this id.", field="id")
+    lock_candidate(tx, found["candidate_id"])
+    message = tx.one("SELECT * FROM message WHERE id = ?" + tx.for_update, message_id)
+    assert message is not None
+    if message["state"] == State.CANCELLED:
+        return Cancelled("already", message["state"], 0)
+    if message["state"] not in WAITING:
+        return Cancelled("too_late", message["state"], 0)
+    gone = parts_taken(tx, message_id)
+    refunded = 0 if message["settled_at"] is not None else int(message["credits"]) - int(message["price"]) * gone
+    move(tx, message, State.CANCELLED, now, actor, error="cancelled")
+    return Cancelled("partly_sent" if gone else "cancelled", State.CANCELLED, refunded)
+
+
+def cancel_waiting(
+    tx: Transaction, candidate_id: str, channel: str, reason: str, now: int, *, purpose: str | None = None, actor: str = "candidate"
+) -> int:
+    """Cancel what waits for a candidate on a channel (only what needs consent to `purpose`, where one is given). How many.
+
+    The caller holds the candidate's lock.
+    """
+    messages = tx.all(
+        "SELECT * FROM message WHERE candidate_id = ? AND channel = ? AND origin = 'user' AND state IN ('held', 'queued') ORDER BY seq",
+        candidate_id,
+        channel,
+    )
+    messages = [message for message in messages if purpose is None or PURPOSE_OF_KIND[message["kind"]] == purpose]
+    for message in messages:
+        move(tx, message, State.CANCELLED, now, actor, error=reason)
+    return len(messages)

@@ -1,0 +1,89 @@
+"""Why a message is where it is: waiting for what, until when, in plain words."""
+
+from dataclasses import dataclass
+
+from gateway.errors import Refused
+from gateway.rules.lifecycle import Hold, State
+from gateway.store.database import Row, View
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`waiting_for` is a word for programs, `text` a sentence for people; times in ms UTC, None where nobody knows."""
+
+    state: str
+    waiting_for: str | None
+    text: str
+    until_ms: int | None = None
+    eta_ms: int | None = None
+    ahead: int | None = None
+
+
+_HOLDS = {
+    Hold.PENDING_OPT_IN: "The candidate must answer START first.",
+    Hold.WAITS_FOR: "An earlier message to the candidate must leave first.",
+    Hold.QUIET_HOURS: "It is outside the hours in which the candidate may be written to.",
+    Hold.SCHEDULED: "It was scheduled for later.",
+    Hold.SIM_BUDGET: "The SIM card has used up its allowance for now.",
+    Hold.NO_MODEM: "No modem with the right SIM card is connected.",
+    Hold.CLOCK_UNTRUSTED: "The box does not know the right time; an administrator can confirm it.",
+}
+_ENDS = {
+    State.SENDING: "A modem is sending it right now.",
+    State.SENT: "The network took every part; the delivery report is still to come.",
+    State.DELIVERED: "The candidate's phone has it.",
+    State.UNDELIVERED: "The network could not deliver it.",
+    State.FAILED: "It could not be sent.",
+    State.EXPIRED: "Its time ran out before it could be delivered.",
+    State.CANCELLED: "It was cancelled before it left.",
+    State.UNKNOWN: "Nobody can say whether it left: the modem fell silent in the middle. Choose “send again” or “treat as sent”.",
+}
+
+
+def explain(view: View, message_id: str, organisation_id: str | None, now: int) -> Explanation:
+    """The explanation of one message. Raises Refused `message_not_found`."""
+    message = view.one("SELECT * FROM message WHERE id = ?", message_id)
+    if message is None or (organisation_id is not None and message["organisation_id"] != organisation_id):
+        raise Refused("message_not_found", 404, "No message with this id.", field="id")
+    state = State(message["state"])
+    if state is State.HELD:
+        return Explanation(
+            state,
+            message["hold_reason"],
+            _HOLDS[Hold(message["hold_reason"])],
+            message["not_before"],
+            message["not_before"],
+        )
+    if state is not State.QUEUED:
+        error = "" if message["error"] is None else f" ({message['error']})"
+        return Explanation(state, None, _ENDS[state] + error)
+    return _queued(view, message, now)
+
+
+def _queued(view: View, message: Row, now: int) -> Explanation:
+    if message["due_at"] > now and message["error"] is not None:
+        text = f"The last attempt was refused ({message['error']}); it is tried again."
+        return Explanation(State.QUEUED, "retry", text, message["due_at"], message["due_at"])
+    modem = view.one(
+        "SELECT m.state, m.parked FROM sender s JOIN modem m ON m.iccid = s.iccid WHERE s.id = ? ORDER BY m.seen_at DESC LIMIT 1",
+        message["sender_id"],
+    )
+    if modem is None or modem["state"] != "ready":
+        return Explanation(State.QUEUED, Hold.NO_MODEM, _HOLDS[Hold.NO_MODEM])
+    if modem["parked"]:
+        return Explanation(State.QUEUED, "modem_parked", "The modem is parked; an administrator can start it again.")
+    ahead = view.value(
+        "SELECT COUNT(*) AS n FROM message WHERE state = 'queued' AND sender_id = ? AND (lane < ? OR (lane = ? AND id < ?))",
+        message["sender_id"],
+        message["lane"],
+        message["lane"],
+        message["id"],
+    )
+    pace = view.one(
+        "SELECT s.gap_ms, i.slowest_ms FROM sender s LEFT JOIN sim i ON i.iccid = s.iccid WHERE s.id = ?",
+        message["sender_id"],
+    )
+    each = 0 if pace is None else max(pace["gap_ms"], pace["slowest_ms"] or 0)
+    return Explanation(
+        State.QUEUED, "queue", f"{ahead} messages are before it in the queue.", None, now + (ahead + 1) * each, ahead
+    )

@@ -1,0 +1,92 @@
+"""Live acts on a modem, asked for by rows in `command`; run between messages, never while a part is on the air."""
+
+import json
+import logging
+from typing import Any
+
+from gateway.clock import Clock
+from gateway.store.database import Database, Row, Transaction, compact
+from modem.driver import Modem
+from modem.errors import ModemError, PortLost
+
+log = logging.getLogger(__name__)
+
+
+def run_waiting(database: Database, clock: Clock, gateway: str, name: str, modem: Modem) -> bool:
+    """Run the oldest waiting command for this modem; True when there was one."""
+    now = clock.now_ms()
+    with database.read() as view:
+        row = view.one(
+            "SELECT * FROM command WHERE gateway = ? AND modem = ? AND state = 'waiting' ORDER BY id LIMIT 1", gateway, name
+        )
+    if row is None:
+        return False
+    if row["expires_at"] <= now:
+        _end(database, row["id"], "expired", {"error": "nobody could run it in time"}, clock.now_ms())
+        return True
+    if not _begin(database, row["id"]):
+        return True
+    if row["verb"] in ("park", "unpark"):
+        _park(database, gateway, name, row, clock.now_ms())
+        return True
+    try:
+        result = _VERBS[row["verb"]](modem, json.loads(row["args"]))
+    except PortLost as error:
+        _end(database, row["id"], "failed", {"error": str(error)}, clock.now_ms())
+        raise
+    except (ModemError, KeyError, ValueError) as error:
+        _end(database, row["id"], "failed", {"error": str(error)}, clock.now_ms())
+        return True
+    _end(database, row["id"], "done", result, clock.now_ms())
+    return True
+
+
+def _begin(database: Database, command_id: str) -> bool:
+    sql = "UPDATE command SET state = 'running' WHERE id = ? AND state = 'waiting'"
+    return bool(database.transact(lambda tx: tx.execute(sql, command_id)))
+
+
+def _end(database: Database, command_id: str, state: str, result: dict[str, Any], now: int) -> None:
+    def step(tx: Transaction) -> None:
+        tx.execute("UPDATE command SET state = ?, result = ? WHERE id = ?", state, compact(result), command_id)
+        tx.audit(now, "gateway", f"command.{state}", command_id)
+
+    database.transact(step)
+
+
+def _park(database: Database, gateway: str, name: str, row: Row, now: int) -> None:
+    """A parked modem sends nothing and still receives."""
+
+    def step(tx: Transaction) -> None:
+        parked = int(row["verb"] == "park")
+        tx.execute("UPDATE modem SET parked = ? WHERE gateway = ? AND name = ?", parked, gateway, name)
+        tx.execute("UPDATE command SET state = 'done', result = ? WHERE id = ?", compact({"parked": bool(parked)}), row["id"])
+        tx.audit(now, row["actor"], f"modem.{row['verb']}", row["id"])
+
+    database.transact(step)
+
+
+def _query(modem: Modem, args: dict[str, Any]) -> dict[str, Any]:
+    return {"lines": list(modem.query(str(args["command"])))}
+
+
+def _ussd(modem: Modem, args: dict[str, Any]) -> dict[str, Any]:
+    answer = modem.ussd(str(args["code"]))
+    return {"text": answer.text, "status": answer.status}
+
+
+def _test(modem: Modem, _args: dict[str, Any]) -> dict[str, Any]:
+    """A self test that writes nothing to the network."""
+    modem.probe()
+    signal, registration = modem.signal(), modem.registration()
+    return {"signal_dbm": signal.dbm, "registered": registration.is_registered, "operator": modem.network()}
+
+
+def _reset(modem: Modem, _args: dict[str, Any]) -> dict[str, Any]:
+    """Initialise again; a deeper reset belongs to the recovery ladder."""
+    modem.start()
+    return {"initialised": True}
+
+
+_VERBS = {"query": _query, "ussd": _ussd, "test": _test, "reset": _reset}
+VERBS = (*_VERBS, "park", "unpark")

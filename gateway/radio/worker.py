@@ -1,0 +1,714 @@
+"""One modem's thread: it owns the port, claims, sends, settles, and takes in what arrives.
+
+Nothing is written to a port whose modem may still be busy with a part of an earlier life; every part's intent is on disk before
+its first byte leaves; the outcome of one part and the intent of the next share a commit (design.md §3.7, §4). A lost port, a
+restarted modem or a busy SIM is normal life: the thread reopens, initialises again and goes on.
+"""
+
+import logging
+import os
+import random
+import threading
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from gateway.clock import Clock
+from gateway.errors import LeaseLost
+from gateway.flows import settle, stations
+from gateway.flows.claim import Claimed, Station, check_epoch, claim
+from gateway.flows.receive import Desk, process, store_raw
+from gateway.radio import commands
+from gateway.radio.evidence import (
+    REPORT_WAIT_S,
+    SILENCE_MAX_S,
+    TRUST_AFTER,
+    Evidence,
+    Verdict,
+    moved_to,
+    silence_s,
+    streak_after,
+    weigh,
+)
+from gateway.rules.retry import after
+from gateway.rules.routing import Lanes
+from gateway.store.database import Database, StoreUnavailable, Transaction
+from gateway.store.parts import Part, parts_of, parts_on_air
+from modem import discovery
+from modem.driver import Modem
+from modem.errors import ModemError, ModemRestarted, ModemSilent, NotSent, OutcomeUnknown, PortLost, Rejected, SimProblem
+from modem.events import Event, LateResult, MessageArrived, MessageStored, Noise, ReportArrived, ReportStored, Ring, StorageFull
+from modem.faults import Remedy
+from modem.pdu import Address, Concat, Submit
+from modem.profiles import named as profile_named
+from modem.segments import Alphabet
+
+log = logging.getLogger(__name__)
+
+POLL_S = 1.0
+GAUGE_S = 10.0
+SWEEP_S = 60.0
+REOPEN_S = 1.0
+SAMPLE_MS = 60_000
+LONGEST_VALIDITY_MIN = 63 * 7 * 24 * 60
+
+
+@dataclass(frozen=True, slots=True)
+class Post:
+    """Where a worker stands: the gateway's name and epoch, the configured modem, and how many of them there are."""
+
+    gateway: str
+    epoch: int
+    name: str
+    port: str
+    imei: str | None
+    dialect: str
+    modems: int
+    pin_files: dict[str, Path]
+
+
+@dataclass(slots=True)
+class _OnAir:
+    """The part that is leaving now, with the message it belongs to."""
+
+    claimed: Claimed
+    part: Part
+
+
+class Worker(threading.Thread):
+    """The thread of one modem. `poke` wakes it, `stop` ends it after the part that is on the air."""
+
+    def __init__(self, post: Post, database: Database, clock: Clock, desk: Desk, *, on_lease_lost: Callable[[], None]) -> None:
+        super().__init__(name=f"modem-{post.name}", daemon=True)
+        self.post = post
+        self._database = database
+        self._clock = clock
+        self._desk = desk
+        self._on_lease_lost = on_lease_lost
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._stopping = threading.Event()
+        self._lanes = Lanes()
+        self._chance = random.Random()  # noqa: S311  # spreads retries, guards nothing
+        self._modem: Modem | None = None
+        self._station: Station | None = None
+        self._gap_ms = 0
+        self._last_submit = float("-inf")
+        self._streak = 0
+        self._slowest_ms = 0
+        self._reference: int | None = None  # what EF_SMSS stands at
+        self._to_fetch = False
+        self._acks = 0
+        self._unstored: list[str] = []
+        self._stored_reports: list[tuple[str, int]] = []
+        self._late: LateResult | None = None
+        self._no_network_until = float("-inf")
+        self._next_gauge = float("-inf")
+        self._open_parts: dict[tuple[str, int], float] = {}
+        self._silence_kept = False
+        self._sampled_at = 0
+        self._stable: str | None = None
+        self.beat = clock.monotonic()
+        """When the thread last came round; the watchdog looks at it."""
+
+    # From other threads.
+
+    def poke(self) -> None:
+        """There may be work: look now."""
+        os.eventfd_write(self._bell, 1)
+
+    def stop(self) -> None:
+        """End after the part that is on the air."""
+        self._stopping.set()
+        self.poke()
+
+    # The life of the thread.
+
+    def run(self) -> None:
+        """Open, initialise, serve; and again after whatever ends that, until stopped."""
+        while not self._stopping.is_set():
+            pause = REOPEN_S
+            try:
+                self._connect()
+                self._serve()
+            except LeaseLost as error:
+                log.error("modem=%s %s", self.post.name, error)
+                self._on_lease_lost()
+                return
+            except SimProblem as error:
+                self._set_state("sim", f"{error.kind.value}: {error.detail}")
+                pause = 10.0
+            except PortLost as error:
+                self._set_state("absent", error.reason)
+            except ModemRestarted as error:
+                self._set_state("starting", str(error))
+                pause = 0.2
+            except ModemError as error:
+                self._set_state("silent", str(error))
+                self._close()
+            except StoreUnavailable as error:
+                log.error("modem=%s %s", self.post.name, error)
+            self._pause(pause)
+        self._close()
+        self._database.close()
+
+    def _pause(self, seconds: float) -> None:
+        """Wait without a port; a stop ends it at once."""
+        until = self._clock.monotonic() + seconds
+        while not self._stopping.is_set() and (left := until - self._clock.monotonic()) > 0:
+            if self._clock.wait((self._bell,), left):
+                self._hush()
+        self.beat = self._clock.monotonic()
+
+    def _hush(self) -> None:
+        try:
+            os.eventfd_read(self._bell)
+        except BlockingIOError:
+            pass  # somebody else's ring was read with ours
+
+    # Opening.
+
+    def _connect(self) -> None:
+        """Open the port, let an earlier life's submission end, initialise, resolve what it left, and sweep the storage."""
+        modem = self._modem
+        if modem is None or not modem.is_open:
+            modem = self._open()
+        self._modem = modem
+        self._keep_silence(modem)
+        restarted: bool | None = True
+        if self._unresolved():
+            modem.reset_prompt()
+            restarted = modem.restarted_since_init()
+        identity = modem.start()
+        self._reference = modem.last_reference()
+        now = self._clock.now_ms()
+        with self._database.write() as tx:
+            check_epoch(tx, self.post.gateway, self.post.epoch)
+            stations.sim_seen(tx, identity.iccid, identity.imsi, now)
+            senders = stations.bind_sender(tx, identity.iccid, self.post.modems, now)
+            memory = stations.sim_memory(tx, identity.iccid)
+            stations.set_modem(
+                tx,
+                self.post.gateway,
+                self.post.name,
+                now,
+                port=modem.port,
+                imei=identity.imei,
+                iccid=identity.iccid,
+                imsi=identity.imsi,
+                manufacturer=identity.manufacturer,
+                model=identity.model,
+                revision=identity.revision,
+                smsc=identity.smsc,
+                state="ready",
+                reason="",
+                seen_at=now,
+            )
+        self._streak = memory.smss_streak if memory.smss_imei == identity.imei else 0
+        self._slowest_ms = memory.slowest_ms
+        self._gap_ms = max((sender["gap_ms"] for sender in senders), default=0)
+        self._station = Station(
+            self.post.gateway,
+            self.post.epoch,
+            self.post.name,
+            identity.imei,
+            identity.iccid,
+            tuple(sender["id"] for sender in senders),
+        )
+        self._resolve_leftovers(restarted)
+        self._transact(lambda tx, now: stations.requeue_strays(tx, self.post.gateway, self.post.epoch, self.post.name, now))
+        self._fetch()
+
+    def _open(self) -> Modem:
+        path = self.post.port
+        self._silence_kept = False
+        if self.post.port == "auto" or self.post.imei is not None:
+            if needed := self._silence_needed():  # asking ports for their IMEI writes to them
+                self._pause(needed)
+                self._silence_kept = True
+            found = discovery.find(
+                self.post.port, self.post.imei, lambda tty: discovery.ask_imei(tty, self._clock), known=self._stable
+            )
+            path, self._stable = found.path, found.stable
+        profile = None if self.post.dialect == "auto" else profile_named(self.post.dialect)
+        modem = Modem(path, clock=self._clock, on_event=self._noticed, profile=profile, pin=self._pin, pin_guard=_Guard(self))
+        modem.open()
+        return modem
+
+    def _unresolved(self) -> list[Part]:
+        """Parts this modem left on the air that nobody has weighed yet."""
+        with self._database.read() as view:
+            return [part for part in parts_on_air(view, self.post.gateway, self.post.name) if part.error is None]
+
+    def _silence_needed(self) -> float:
+        """For how many seconds nothing may be written to the port; 0 when nothing was left on the air."""
+        left = self._unresolved()
+        if not left:
+            return 0.0
+        with self._database.read() as view:
+            slowest = max(stations.sim_memory(view, part.iccid or "").slowest_ms for part in left)
+        needed = silence_s(slowest)
+        age_s = (self._clock.now_ms() - max(part.submitted_at or 0 for part in left)) / 1000
+        return 0.5 if age_s > SILENCE_MAX_S + needed else needed  # long ago: only what waits in the tty is read
+
+    def _keep_silence(self, modem: Modem) -> None:
+        """Write nothing while a part may still be leaving: until its result is seen, or nobody can be speaking any more."""
+        self._late = None
+        needed = 0.2 if self._silence_kept else self._silence_needed()
+        left = self._unresolved()
+        if not left:
+            return
+        self._set_state("resolving", "an earlier submission may still be on the air")
+        until = self._clock.monotonic() + needed
+        while self._late is None and not self._stopping.is_set() and (wait := until - self._clock.monotonic()) > 0:
+            if modem.listen(wait, self._bell):
+                self._hush()
+        if self._late is not None and len(left) == 1:
+            self._settle_late(left[0], self._late)
+
+    def _settle_late(self, part: Part, result: LateResult) -> None:
+        """The final result of the part we left on the air, heard after all."""
+        if result.tp_mr is not None:
+            self._transact(lambda tx, now: settle.sent(tx, part, result.tp_mr, now))
+        elif result.fault is not None and not result.fault.may_have_been_sent:
+            fault = result.fault
+            verdict = after(fault, max(part.attempt, 1), self._chance.random())
+            self._transact(lambda tx, now: settle.refused(tx, part, verdict, str(fault), now))
+
+    def _resolve_leftovers(self, restarted: bool | None) -> None:
+        """Weigh the evidence for every part on the air that nobody has weighed yet (design.md §4)."""
+        station = self._station
+        assert station is not None
+        with self._database.read() as view:
+            rows = parts_on_air(view, station.gateway, station.modem, station.iccid)
+        for part in rows:
+            if part.error is not None:
+                self._wait_for_report(part)
+                continue
+            evidence = Evidence(
+                baseline=part.smss_baseline,
+                trusted=part.smss_trusted,
+                same_stick_and_card=(part.imei, part.iccid) == (station.imei, station.iccid),
+                restarted=restarted,
+                reference_now=self._reference,
+            )
+            if weigh(evidence) is Verdict.NEVER_LEFT:
+                log.info("message=%s part=%d evidence=never_left", part.message_id, part.number)
+                self._transact(partial(_returned, part))
+            else:
+                log.warning("message=%s part=%d evidence=open", part.message_id, part.number)
+                self._transact(partial(_await_report, part, moved_to(evidence)))
+                self._wait_for_report(part)
+
+    def _wait_for_report(self, part: Part) -> None:
+        self._open_parts.setdefault((part.message_id, part.number), self._clock.monotonic() + REPORT_WAIT_S)
+
+    # Serving.
+
+    def _serve(self) -> None:
+        modem = self._modem
+        assert modem is not None
+        self._next_gauge = next_sweep = self._clock.monotonic()
+        while not self._stopping.is_set():
+            self.beat = mono = self._clock.monotonic()
+            if modem.needs_start:
+                raise ModemRestarted("idle", "settings lost")
+            self._store_routed()
+            self._acknowledge()
+            if mono >= self._next_gauge:
+                self._measure()
+                self._next_gauge = mono + GAUGE_S
+            if self._to_fetch or mono >= next_sweep:
+                self._fetch()
+                next_sweep = self._clock.monotonic() + SWEEP_S
+            self._check_open_parts()
+            if commands.run_waiting(self._database, self._clock, self.post.gateway, self.post.name, modem):
+                continue
+            on_air = self._next(None)
+            while on_air is not None:
+                on_air = self._send(modem, on_air)
+            if not self._to_fetch and modem.listen(self._idle_s(), self._bell):
+                self._hush()
+
+    def _idle_s(self) -> float:
+        """How long there is nothing to do: until a gauge, the end of a pause, or the next due message."""
+        mono = self._clock.monotonic()
+        wait = min(POLL_S, max(0.0, self._next_gauge - mono))
+        gap = self._gap_left_s()
+        if gap > 0:
+            wait = min(wait, gap)
+        station = self._station
+        if station is not None and not self._is_paused():
+            with self._database.read() as view:
+                due = stations.next_due(view, station.sender_ids)
+            if due is not None:
+                wait = min(wait, max(0.0, (due - self._clock.now_ms()) / 1000) + 0.001)
+        return wait
+
+    def _gap_left_s(self) -> float:
+        return self._last_submit + self._gap_ms / 1000 - self._clock.monotonic()
+
+    def _is_busy(self) -> bool:
+        """Something comes before the next message: a stop, a gauge, the storage, a pause."""
+        return self._stopping.is_set() or self._to_fetch or self._is_paused() or self._clock.monotonic() >= self._next_gauge
+
+    def _is_paused(self) -> bool:
+        return self._gap_left_s() > 0 or self._clock.monotonic() < self._no_network_until
+
+    def _next(self, finish: Callable[[Transaction, int], object] | None) -> _OnAir | None:
+        """Commit `finish` (the outcome of the last part) together with the claim and intent of what leaves next."""
+        station = self._station
+        assert station is not None
+        may_claim = bool(station.sender_ids) and not self._is_busy()
+        if finish is None:
+            if not may_claim:
+                return None
+            with self._database.read() as view:
+                parked = stations.is_parked(view, station.gateway, station.modem)
+                due = stations.next_due(view, station.sender_ids)
+            if parked or due is None or due > self._clock.now_ms():
+                return None
+
+        def step(tx: Transaction) -> _OnAir | None:
+            now = self._clock.now_ms()
+            check_epoch(tx, station.gateway, station.epoch)
+            if finish is not None:
+                finish(tx, now)
+            if not may_claim:
+                return None
+            claimed = claim(tx, station, self._lanes.order(), now)
+            return None if claimed is None else self._intend(tx, claimed, claimed.parts[0], now)
+
+        on_air = self._database.transact(step)
+        if on_air is not None:
+            self._lanes.took()
+        return on_air
+
+    def _intend(self, tx: Transaction, claimed: Claimed, part: Part, now: int) -> _OnAir:
+        station = self._station
+        assert station is not None
+        reference = part.reference
+        if part.total > 1 and reference is None:
+            known = [other.reference for other in parts_of(tx, part.message_id) if other.reference is not None]
+            reference = known[0] if known else settle.next_reference(tx, station.iccid)
+        trusted = self._streak >= TRUST_AFTER and self._reference is not None
+        settle.intend(tx, part, station, reference=reference, baseline=self._reference, trusted=trusted, now=now)
+        return _OnAir(claimed, replace(part, reference=reference, attempt=part.attempt + 1, state="submitting"))
+
+    # Sending one part.
+
+    def _send(self, modem: Modem, on_air: _OnAir) -> _OnAir | None:
+        """Send a part and commit what became of it; the next part to send, if any."""
+        part = on_air.part
+        tpdu = self._tpdu(on_air)
+        try:
+            submitted = modem.submit(tpdu, more=part.number < part.total)
+        except NotSent as error:
+            log.warning("message=%s part=%d not_sent=%s", part.message_id, part.number, error)
+            self._transact(lambda tx, now: settle.returned(tx, part, now, delay_ms=1000, reason=None))
+            if modem.is_open and not modem.needs_start:
+                modem.probe()
+            raise_for(modem)
+            return None
+        except Rejected as error:
+            return self._refused(modem, on_air, error)
+        except OutcomeUnknown as error:
+            self._unsure(modem, part, error)
+            return None
+        finally:
+            self._last_submit = self._clock.monotonic()
+        return self._taken(modem, on_air, submitted.tp_mr)
+
+    def _tpdu(self, on_air: _OnAir) -> bytes:
+        part, message = on_air.part, on_air.claimed.message
+        concat = None
+        if part.total > 1:
+            assert part.reference is not None
+            concat = Concat(part.reference, part.total, part.number, 8)
+        minutes = max(5, min((message["valid_until"] - self._clock.now_ms()) // 60_000, LONGEST_VALIDITY_MIN))
+        submit = Submit(
+            Address.parse(message["address"]), part.text, Alphabet(part.alphabet), concat=concat, validity_min=minutes
+        )
+        return submit.encode()
+
+    def _taken(self, modem: Modem, on_air: _OnAir, tp_mr: int) -> _OnAir | None:
+        """The network took the part: settle it, and commit the next intent with it."""
+        station = self._station
+        assert station is not None
+        part = on_air.part
+        memory = self._learn(modem, station, tp_mr)
+
+        def finish(tx: Transaction, now: int) -> None:
+            if memory:
+                stations.remember_sim(tx, station.iccid, **memory)
+            settle.sent(tx, part, tp_mr, now)
+
+        rest = [other for other in on_air.claimed.parts if other.number > part.number]
+        if not rest:
+            return self._next(finish)
+
+        def step(tx: Transaction) -> _OnAir:
+            now = self._clock.now_ms()
+            check_epoch(tx, station.gateway, station.epoch)
+            finish(tx, now)
+            return self._intend(tx, on_air.claimed, replace(rest[0], reference=part.reference), now)
+
+        return self._database.transact(step)
+
+    def _learn(self, modem: Modem, station: Station, tp_mr: int) -> dict[str, object]:
+        """Compare EF_SMSS with the reference just given, and note how slow the modem was; what the card's row must keep."""
+        streak, slowest = self._streak, self._slowest_ms
+        if self._reference is not None:
+            try:
+                self._reference = modem.last_reference()
+            except ModemError:
+                self._reference = None  # the part is settled first; the next command meets the trouble again
+            self._streak = streak_after(streak, self._reference, tp_mr)
+        self._slowest_ms = max(slowest, int(modem.slowest_submission_s * 1000))
+        if self._streak == streak and self._slowest_ms <= slowest * 1.2:
+            return {}
+        return {"smss_streak": self._streak, "smss_imei": station.imei, "slowest_ms": self._slowest_ms}
+
+    def _refused(self, modem: Modem, on_air: _OnAir, error: Rejected) -> _OnAir | None:
+        part, fault = on_air.part, error.fault
+        log.info("message=%s part=%d refused=%s remedy=%s", part.message_id, part.number, fault.code, fault.remedy)
+        if fault.remedy is Remedy.ACCEPTED:  # a duplicate of what it already has (TP-RD): taken, but without a reference
+            return self._next(lambda tx, now: settle.sent(tx, part, None, now))
+        verdict = after(fault, part.attempt, self._chance.random())
+        self._reference = self._reread(modem)
+        if fault.remedy is Remedy.HOLD:
+            self._no_network_until = self._clock.monotonic() + 5.0
+        self._to_fetch = self._to_fetch or fault.empty_storage
+        following = self._next(lambda tx, now: settle.refused(tx, part, verdict, str(fault), now))
+        if fault.remedy is Remedy.MODEM and following is None:
+            modem.start()
+        return following
+
+    def _unsure(self, modem: Modem, part: Part, error: OutcomeUnknown) -> None:
+        """It may have left: look for proof; without any, wait for a report."""
+        log.warning("message=%s part=%d outcome_unknown=%s", part.message_id, part.number, error)
+        if not modem.is_open or modem.needs_start:
+            raise_for(modem)
+        restarted = modem.restarted_since_init()
+        self._reference = self._reread(modem)
+        self._resolve_leftovers(restarted)
+
+    def _reread(self, modem: Modem) -> int | None:
+        try:
+            return modem.last_reference() if modem.is_open and not modem.needs_start else self._reference
+        except (ModemSilent, ModemRestarted, PortLost):
+            return None
+
+    def _check_open_parts(self) -> None:
+        """Parts that wait for a report: proved sent meanwhile, or unknown when they waited long enough."""
+        station = self._station
+        if not self._open_parts or station is None:
+            return
+        with self._database.read() as view:
+            on_air = parts_on_air(view, station.gateway, station.modem, station.iccid)
+        waiting = {(part.message_id, part.number): part for part in on_air}
+        for key, until in list(self._open_parts.items()):
+            part = waiting.get(key)
+            if part is not None and self._clock.monotonic() < until:
+                continue
+            del self._open_parts[key]
+            if part is None:  # a report proved it sent: what is left of its message goes on
+                self._transact(lambda tx, now: stations.requeue_strays(tx, station.gateway, station.epoch, station.modem, now))
+            else:
+                self._transact(partial(_unknown, part))
+
+    # Taking in.
+
+    def _noticed(self, event: Event) -> None:
+        """Called by the driver at once, in this thread, in the middle of any verb: store first, act later."""
+        match event:
+            case ReportArrived(pdu_hex=pdu) | MessageArrived(pdu_hex=pdu):
+                self._unstored.append(pdu)
+                self._store_routed()
+            case ReportStored(storage=storage, index=index):
+                self._stored_reports.append((storage, index))
+                self._to_fetch = True
+            case MessageStored() | StorageFull():
+                self._to_fetch = True
+            case LateResult(tp_mr=tp_mr, fault=fault):
+                if tp_mr is not None or fault is not None:  # a bare OK says nothing of how it ended
+                    self._late = event
+            case Ring(number=number):
+                log.info("modem=%s missed_call=%s", self.post.name, "known" if number else "hidden")
+            case Noise():
+                log.debug("modem=%s noise", self.post.name)
+            case _:
+                pass
+
+    def _store_routed(self) -> None:
+        """Commit what the modem handed over without keeping a copy; while the disk is full it waits here, unacknowledged."""
+        while self._unstored:
+            try:
+                self._take_in(self._unstored[0])
+            except StoreUnavailable as error:
+                log.error("modem=%s inbound=waits count=%d %s", self.post.name, len(self._unstored), error)
+                return
+            del self._unstored[0]
+            self._acks += 1
+
+    def _take_in(self, pdu_hex: str) -> None:
+        """Commit a PDU, and in the same transaction make of it what it is."""
+        station = self._station
+        imei, iccid = (station.imei, station.iccid) if station is not None else self._last_identity()
+        now = self._clock.now_ms()
+        name = self.post.gateway
+        try:
+            self._database.transact(
+                lambda tx: process(
+                    tx, store_raw(tx, gateway=name, imei=imei, iccid=iccid, pdu_hex=pdu_hex, now=now), self._desk, now
+                )
+            )
+        except StoreUnavailable:
+            raise
+        except Exception:  # a bug in a rule must not lose what a candidate wrote: raw now, and again by housekeeping
+            log.exception("modem=%s inbound=unprocessed", self.post.name)
+            self._database.transact(lambda tx: store_raw(tx, gateway=name, imei=imei, iccid=iccid, pdu_hex=pdu_hex, now=now))
+
+    def _last_identity(self) -> tuple[str, str]:
+        """Before the first initialisation of this life: who sat on this post last."""
+        with self._database.read() as view:
+            row = view.one("SELECT imei, iccid FROM modem WHERE gateway = ? AND name = ?", self.post.gateway, self.post.name)
+        return ("", "") if row is None else (row["imei"], row["iccid"])
+
+    def _acknowledge(self) -> None:
+        while self._acks:
+            self._acks -= 1
+            assert self._modem is not None
+            self._modem.acknowledge()
+
+    def _fetch(self) -> None:
+        """Sweep the modem's storage: commit each PDU, then delete it."""
+        modem = self._modem
+        assert modem is not None
+        self._to_fetch = False
+        reports, self._stored_reports = self._stored_reports, []
+        for storage, index in reports:
+            found = modem.fetch_one(index, storage)
+            if found is not None:
+                self._take_in(found.pdu_hex)
+                modem.delete(index, storage)
+        for stored in modem.fetch():
+            if stored.status in (2, 3):
+                continue  # a draft or a copy of something sent by another program: not ours to touch
+            if stored.pdu_hex:
+                self._take_in(stored.pdu_hex)
+            modem.delete(stored.index, stored.storage)
+
+    # Telling.
+
+    def _measure(self) -> None:
+        """Signal, registration and operator to the store, every 10 s."""
+        modem = self._modem
+        assert modem is not None
+        signal, registration = modem.signal(), modem.registration()
+        operator = modem.network() if registration.is_registered else ""
+        now = self._clock.now_ms()
+        if registration.is_registered:
+            self._no_network_until = float("-inf")
+        sample = now - self._sampled_at >= SAMPLE_MS
+        if sample:
+            self._sampled_at = now
+
+        def step(tx: Transaction, now: int) -> None:
+            stations.set_modem(
+                tx,
+                self.post.gateway,
+                self.post.name,
+                now,
+                signal_dbm=signal.dbm,
+                registration=_REGISTRATION.get(registration.stat, str(registration.stat)),
+                technology=registration.technology or "",
+                operator=operator or "",
+                seen_at=now,
+            )
+            if sample:
+                row_id = stations.modem_id(tx, self.post.gateway, self.post.name, now)
+                tx.insert("signal_sample", modem_id=row_id, at=now, dbm=signal.dbm)
+
+        self._transact(step)
+
+    def _set_state(self, state: str, reason: str) -> None:
+        try:
+            self._transact(
+                lambda tx, now: stations.set_modem(tx, self.post.gateway, self.post.name, now, state=state, reason=reason)
+            )
+        except (StoreUnavailable, LeaseLost) as error:
+            log.error("modem=%s state=%s not_stored=%s", self.post.name, state, error)
+
+    def _transact(self, step: Callable[[Transaction, int], object]) -> None:
+        """A short write transaction of this gateway's own epoch."""
+
+        def checked(tx: Transaction) -> object:
+            check_epoch(tx, self.post.gateway, self.post.epoch)
+            return step(tx, self._clock.now_ms())
+
+        self._database.transact(checked)
+
+    def _pin(self, iccid: str | None) -> str | None:
+        """The PIN configured for this very card."""
+        file = self.post.pin_files.get(iccid or "")
+        return None if file is None else file.read_text().strip()
+
+    def _close(self) -> None:
+        self._station = None
+        if self._modem is not None:
+            with closing(self._modem):
+                self._modem = None
+
+
+_REGISTRATION = {0: "off", 1: "home", 2: "searching", 3: "denied", 4: "unknown", 5: "roaming", 6: "home", 7: "roaming"}
+
+
+def _returned(part: Part, tx: Transaction, now: int) -> None:
+    settle.returned(tx, part, now)
+
+
+def _await_report(part: Part, reference: int | None, tx: Transaction, now: int) -> None:
+    settle.await_report(tx, part, reference, now)
+
+
+def _unknown(part: Part, tx: Transaction, now: int) -> None:
+    settle.unknown(tx, part, "no_proof", now)
+
+
+def raise_for(modem: Modem) -> None:
+    """Let the outer loop reopen or initialise again where the modem needs it."""
+    if not modem.is_open:
+        raise PortLost(modem.port, "lost during a submission")
+    if modem.needs_start:
+        raise ModemRestarted("AT+CMGS", "restarted during a submission")
+
+
+class _Guard:
+    """One PIN attempt per card, remembered in the store before AT+CPIN is written."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+
+    def may_try(self, iccid: str | None, tries_left: int | None) -> bool:
+        """Only with all tries left, and only once until a person lifts the mark."""
+        worker = self._worker
+        if iccid is None or (tries_left is not None and tries_left < 3):
+            return False
+        allowed = False
+
+        def step(tx: Transaction, now: int) -> None:
+            nonlocal allowed
+            stations.sim_seen(tx, iccid, "", now)
+            if not stations.sim_memory(tx, iccid).pin_refused:
+                stations.remember_sim(tx, iccid, pin_refused=1)
+                allowed = True
+
+        worker._transact(step)
+        return allowed
+
+    def accepted(self, iccid: str | None) -> None:
+        """The card took the PIN: the mark goes."""
+        if iccid is not None:
+            self._worker._transact(lambda tx, now: stations.remember_sim(tx, iccid, pin_refused=0))
