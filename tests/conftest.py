@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,13 @@ def _postgresql_binaries() -> Path | None:
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[Server]:
     """A private PostgreSQL server for the whole test run; skips (in CI: fails) where PostgreSQL is missing."""
+    with private_postgresql() as server:
+        yield server
+
+
+@contextmanager
+def private_postgresql() -> Iterator[Server]:
+    """The same outside a test run."""
     binaries = _postgresql_binaries()
     if binaries is None:
         missing("PostgreSQL", "sudo apt install postgresql")
