@@ -35,6 +35,7 @@ class Outcome:
     messages: int = 0
     parts_on_air: int = 0
     kills: int = 0
+    in_flight: int = 0
     states: Counter[str] = field(default_factory=Counter)
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -50,7 +51,8 @@ class Outcome:
     def __str__(self) -> str:
         states = ", ".join(f"{state} {count}" for state, count in sorted(self.states.items()))
         return (
-            f"{self.kills} kills, {self.messages} messages, {self.parts_on_air} parts on the air: {len(self.lost)} lost, "
+            f"{self.kills} kills ({self.in_flight} with a part on the air), "
+            f"{self.messages} messages, {self.parts_on_air} parts on the air: {len(self.lost)} lost, "
             f"{len(self.doubled)} doubled, {len(self.unmarked)} unmarked, {len(self.disorder)} out of order; states: {states}"
         )
 
@@ -62,6 +64,7 @@ def prove(
     messages: int = 200,
     seed: int = 1,
     smss: bool = True,
+    reports: bool = True,
     gateways: int = 1,
     sticks: int = 1,
     url: str | None = None,
@@ -70,7 +73,7 @@ def prove(
 ) -> Outcome:
     """Run it: `gateways` boxes of `sticks` modems each on one database, killed `kills` times in all.
 
-    `forge` falsifies the air log before it is compared, to see that the comparison can fail.
+    `smss` and `reports` switch the two kinds of evidence off. `forge` falsifies the air log before it is compared, to see that the comparison can fail.
     """
     chance = random.Random(seed)
     sites: list[Site] = []
@@ -80,13 +83,18 @@ def prove(
             home.mkdir(parents=True)
             sites.append(Site(home, name=f"box{number}", database=url, sticks=sticks, test_clock=True))
         office, accepted = _fill(sites, messages, chance)
+        portions = _hold_back(office, list(accepted), max(kills, 1))
         for site in sites:
             site.set_clock(speed=SPEED)
             for _ in range(sticks):
-                site.simulator(latency_s=LATENCY_S, options=() if smss else ("--no-smss",))
+                stick = site.simulator(latency_s=LATENCY_S, options=() if smss else ("--no-smss",))
+                if not reports:
+                    stick.control.set(report_status={"*": -1})
         _bind_senders(office, sites)
         outcome = Outcome(messages=len(accepted))
-        _kill_again_and_again(sites, kills, chance, outcome)
+        _kill_again_and_again(office, sites, kills, portions, chance, outcome)
+        for portion in portions:
+            _let_go(office, portion)
         for site in sites:
             if not site.programs["gateway"].alive:
                 site.programs["gateway"].start()
@@ -160,27 +168,48 @@ def _bind_senders(office: Office, sites: Sequence[Site]) -> None:
             tx.execute("UPDATE message SET sender_id = ? WHERE candidate_id = ?", senders[number % len(senders)], row["id"])
 
 
+def _hold_back(office: Office, ids: list[str], portions: int) -> list[list[str]]:
+    """Messages go out in portions, so that every kill finds some on their way: the rest is held for now."""
+    with office.database.write() as tx:
+        tx.execute("UPDATE message SET state = 'held', hold_reason = 'scheduled', not_before = NULL WHERE state = 'queued'")
+    size = -(-len(ids) // portions)
+    return [ids[start : start + size] for start in range(0, len(ids), size)]
+
+
+def _let_go(office: Office, portion: list[str]) -> None:
+    with office.database.write() as tx:
+        for message_id in portion:
+            tx.execute("UPDATE message SET state = 'queued', hold_reason = NULL WHERE id = ?", message_id)
+
+
 def _card(stick: Any) -> str:
     command = stick.program.command
     return str(command[command.index("--iccid") + 1])
 
 
-def _kill_again_and_again(sites: Sequence[Site], kills: int, chance: random.Random, outcome: Outcome) -> None:
-    """Start the gateways and kill one of them after a random while, again and again."""
+def _kill_again_and_again(
+    office: Office, sites: Sequence[Site], kills: int, portions: list[list[str]], chance: random.Random, outcome: Outcome
+) -> None:
+    """Start the gateways, let some messages go, and kill one gateway after a random while; again and again."""
     for site in sites:
         site.gateway()
     for _ in range(kills):
+        if portions:
+            _let_go(office, portions.pop(0))
         site = chance.choice(sites)
         program = site.programs["gateway"]
-        if not program.alive:
-            program.start()
         assert program.process is not None
         try:
-            program.process.wait(chance.uniform(0.4, 2.2))
+            program.process.wait(chance.uniform(0.3, 1.6))
             raise AssertionError(f"the gateway ended by itself\n{program.said[-3000:]}")
         except subprocess.TimeoutExpired:
             program.kill()
         outcome.kills += 1
+        with office.database.read() as view:
+            on_air = view.value(
+                "SELECT COUNT(*) AS n FROM part WHERE state = 'submitting' AND error IS NULL AND gateway = ?", site.name
+            )
+        outcome.in_flight += int(on_air > 0)
         program.start()
 
 

@@ -1,6 +1,6 @@
 """`make prove`: the long proofs, each with its short form in the tests.
 
-    kills      100 SIGKILLs at random points while 200 messages go out, with and without EF_SMSS
+    kills      100 SIGKILLs at random points while 200 messages go out; with EF_SMSS, without, without any evidence
     fleet      the same with two gateways of two modems each on one PostgreSQL
     hostile    a million hostile PDUs: nothing but PduError ever
 
@@ -22,10 +22,10 @@ from tests.modem.hostile import hostile
 def kills(seed: int) -> bool:
     """One gateway, one modem."""
     fine = True
-    for smss in (True, False):
+    for smss, reports in ((True, True), (False, True), (False, False)):
         with tempfile.TemporaryDirectory(prefix="ringpost-prove-") as home:
-            outcome = prove(Path(home), kills=100, messages=200, seed=seed, smss=smss)
-        fine = told(f"EF_SMSS {'on' if smss else 'off'}", outcome) and fine
+            outcome = prove(Path(home), kills=100, messages=200, seed=seed, smss=smss, reports=reports)
+        fine = told(f"EF_SMSS {'on' if smss else 'off'}, status reports {'on' if reports else 'off'}", outcome) and fine
     return fine
 
 

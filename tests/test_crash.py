@@ -11,10 +11,17 @@ KILLS = 15
 
 @pytest.mark.parametrize("smss", [True, False], ids=["with the SIM's own record", "without it"])
 def test_a_gateway_killed_at_random_instants_loses_and_doubles_nothing(tmp_path: Path, smss: bool) -> None:
-    """Without EF_SMSS a part whose fate nobody saw must become `unknown`, never be sent twice."""
     outcome = prove(tmp_path, kills=KILLS, messages=80, seed=11 + smss, smss=smss)
     assert outcome.holds, outcome
     assert outcome.kills == KILLS
+    assert outcome.in_flight >= 3, f"kills must find messages on their way: {outcome}"
+
+
+def test_without_any_evidence_what_was_on_the_air_is_plainly_unknown(tmp_path: Path) -> None:
+    """Neither EF_SMSS nor status reports: an unresolved part is marked `unknown`, never sent twice."""
+    outcome = prove(tmp_path, kills=KILLS, messages=60, seed=7, smss=False, reports=False)
+    assert outcome.holds, outcome
+    assert outcome.states["unknown"] > 0, f"a kill in flight without evidence must leave its mark: {outcome}"
 
 
 @pytest.mark.postgresql
