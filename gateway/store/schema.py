@@ -10,6 +10,7 @@ PostgreSQL migrations take turns by an advisory lock, and the snapshot is the se
 import fcntl
 import os
 import sqlite3
+import sys
 import time
 import weakref
 from collections.abc import Callable, Iterator
@@ -18,12 +19,12 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gateway import wake
+from gateway import keys, wake
 from gateway.config import Config
 from gateway.errors import RingpostError, SchemaMismatch
 
 if TYPE_CHECKING:
-    from gateway.store.database import Database
+    from gateway.store.database import Database, View
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 _ADVISORY_KEY = 0x52494E47  # "RING"
@@ -42,7 +43,7 @@ def open_database(config: Config, *, check: bool = True) -> "Database":
     """Open the configured database; its bell is the wake socket in `state_dir`.
 
     Raises SchemaMismatch for another schema version (or none), ConfigError for a test clock on a database in service,
-    DatabaseUnreachable. With `check=False` it may be new, and neither is looked at.
+    keys.OtherKeys, DatabaseUnreachable. With `check=False` it may be new, and none of that is looked at.
     """
     database = _connect(config)
     if not check:
@@ -51,6 +52,7 @@ def open_database(config: Config, *, check: bool = True) -> "Database":
     try:
         check_version(database)
         check_clock(config, database)
+        check_keys(config, database)
     except BaseException:
         let_go()
         database.close()
@@ -60,7 +62,7 @@ def open_database(config: Config, *, check: bool = True) -> "Database":
 
 def choose_engine(config: Config) -> None:
     """Before the first import of `gateway.store.database`: on SQLite, peewee then leaves psycopg (12 MB, 110 ms) alone."""
-    if not config.gateway.is_postgresql:
+    if not config.gateway.is_postgresql and "gateway.store.database" not in sys.modules:
         os.environ["RINGPOST_ENGINES"] = "sqlite"
 
 
@@ -111,6 +113,25 @@ def check_clock(config: Config, database: "Database") -> None:
             "[gateway] test_clock: found a test clock, but this database is in service; allowed only on one made by "
             "`ringpost init --test`",
         )
+
+
+def check_keys(config: Config, database: "Database") -> None:
+    """Raises keys.OtherKeys where the key files are not those this database was made with.
+
+    Missing or unreadable ones are the matter of whoever needs them.
+    """
+    try:
+        box = keys.load(config.gateway.state_dir)
+    except keys.KeysMissing:
+        return
+    with database.read() as view:
+        box.must_match(known_keys(view))
+
+
+def known_keys(view: "View") -> dict[str, str]:
+    """The fingerprints of the keys this database was made with, by name."""
+    rows = view.all("SELECT name, value FROM setting WHERE name LIKE 'key.%'")
+    return {row["name"].removeprefix("key."): row["value"] for row in rows}
 
 
 def is_test(database: "Database") -> bool:

@@ -91,9 +91,9 @@ def signed_in(pages: str, login: str, password: str) -> Callable[[str], str]:
             text: str = answer.read().decode()
             return text
 
-    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page_of("login"))
+    token = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page_of("admin/login"))
     assert token is not None
-    page_of("login", {"csrf_token": token[1], "email": login, "password": password})
+    page_of("admin/login", {"csrf_token": token[1], "email": login, "password": password})
     return page_of
 
 

@@ -210,14 +210,15 @@ def test_keys_are_made_once_and_never_replaced(tmp_path: Path) -> None:
     with pytest.raises(keys.KeysMissing, match="bring it back from the backup"):
         setup.prepare(settings, database)
     phone.write_text(os.urandom(32).hex())
-    with pytest.raises(setup.OtherKeys, match=r"keys/phone.key is not the one this database was made with"):
+    with pytest.raises(keys.OtherKeys, match=r"keys/phone.key is not the one this database was made with"):
         setup.prepare(settings, database)
+    with pytest.raises(keys.OtherKeys, match=r"bring back the keys directory"):
+        schema.open_database(settings)
     phone.write_text("nonsense")
     with pytest.raises(keys.KeysMissing, match="damaged"):
         keys.load(settings.gateway.state_dir)
     phone.write_text(kept)
-    with database.read() as view:
-        setup.check_keys(view, keys.load(settings.gateway.state_dir))
+    schema.open_database(settings).close()
     database.close()
 
 

@@ -5,12 +5,13 @@ import signal
 import subprocess
 import sys
 import textwrap
+import urllib.request
 from pathlib import Path
 
 import pytest
 
 from gateway import supervise, wake
-from tests.processes import until
+from tests.processes import free_port, until
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -149,3 +150,36 @@ def test_a_ring_wakes_who_listens_and_nobody_minds_where_nobody_does(tmp_path: P
         with wake.listen(directory) as bell:  # as after a kill: the old socket file still lies there
             wake.ring(directory)
             assert bell.recv(16)
+
+
+def test_run_makes_the_database_starts_both_and_stops_both(tmp_path: Path) -> None:
+    port = free_port()
+    file = tmp_path / "ringpost.toml"
+    file.write_text(f'[gateway]\nstate_dir = "state"\n[web]\nlisten = "127.0.0.1:{port}"\ntls = "off"\n')
+    log = tmp_path / "log"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))}
+    with log.open("wb") as output:
+        command = [sys.executable, "-m", "gateway.cli", "-c", str(file), "run"]
+        box = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=output, stderr=output)
+    try:
+        until(lambda: "ready" in log.read_text() and "listening" in log.read_text() and fetch(port, "/healthz"))
+        second = subprocess.run(
+            [sys.executable, "-m", "gateway", "-c", str(file)],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=False,
+        )
+        assert second.returncode == 4, second.stderr
+    finally:
+        box.terminate()
+        box.wait(30)
+    assert box.returncode == 0, log.read_text()
+    assert "migrated to" in log.read_text()
+    assert "Nobody can log in yet" in log.read_text()
+
+
+def fetch(port: int, path: str) -> bool:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+        return bool(answer.status == 200)

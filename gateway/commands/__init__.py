@@ -1,0 +1,10 @@
+"""The commands of `ringpost`, one module per part of its help page; `gateway/cli.py` loads each when it is called.
+
+common      what they share: the session (configuration, database, clock), printing, passwords
+service     run, gateway, web, simulate-modem: start processes
+demo        the whole product on a temporary directory
+setting_up  init, check, apply, migrate
+people      user, key, credit
+traffic     send, queue, modems
+pdu         PDUs taken apart and made
+"""
