@@ -73,7 +73,8 @@ def prove(
 ) -> Outcome:
     """Run it: `gateways` boxes of `sticks` modems each on one database, killed `kills` times in all.
 
-    `smss` and `reports` switch the two kinds of evidence off. `forge` falsifies the air log before it is compared, to see that the comparison can fail.
+    `smss` and `reports` switch the two kinds of evidence off. `forge` falsifies the air log before it is compared, to see
+    that the comparison can fail.
     """
     chance = random.Random(seed)
     sites: list[Site] = []
