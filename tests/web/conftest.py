@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from gateway.flows.consents import ConsentPush, push_consent
 from gateway.flows.credits import grant
 from gateway.store import ids, setup
 from gateway.store.database import Database, Transaction
+from gateway.store.seal import seal
 from tests.support import ManualClock
 from web.app import create_app
 from web.server import Server
@@ -44,6 +46,10 @@ class Box:
     def write(self, step: Callable[[Transaction], Any]) -> Any:
         """Run a step in a transaction."""
         return self.database.transact(step)
+
+    def seal(self) -> None:
+        """Give events and audit rows their positions; SQLite does it by itself."""
+        seal(self.database)
 
     def one(self, sql: str, *values: Any) -> Any:
         """One row of the store."""
@@ -134,9 +140,12 @@ def box(store_url: str, tmp_path: Path, clock: ManualClock) -> Iterator[Box]:
 @pytest.fixture
 def server(box: Box) -> Iterator[Server]:
     """The box's web server, listening."""
-    running = Server(create_app(box.config, box.clock, box.database), Listen("127.0.0.1", 0), threads=8)
+    stopping = threading.Event()
+    app = create_app(box.config, box.clock, box.database, stopping=stopping)
+    running = Server(app, Listen("127.0.0.1", 0), threads=8, at_thread_end=box.database.close)
     running.open()
     yield running
+    stopping.set()
     running.close()
 
 

@@ -173,8 +173,13 @@ class TestModems:
 
 
 class TestEvents:
-    def test_they_are_followed_by_their_ids(self, api: httpx.Client) -> None:
+    @pytest.fixture(autouse=True)
+    def sealed(self, box: Box) -> None:
+        box.seal()
+
+    def test_they_are_followed_by_their_ids(self, api: httpx.Client, box: Box) -> None:
         made = [api.post("/messages", json=message()).json()["id"] for _ in range(3)]
+        box.seal()
         first = api.get("/events", params={"limit": 2, "types": "message.state"}).json()
         assert [event["data"]["message_id"] for event in first["data"]] == made[:2]
         rest = api.get("/events", params={"after": first["next"], "types": "message.state"}).json()
@@ -192,6 +197,7 @@ class TestEvents:
         waiting = threading.Thread(target=poll)
         waiting.start()
         made = api.post("/messages", json=message()).json()["id"]
+        box.seal()
         waiting.join()
         assert [event["data"]["message_id"] for event in answers[0]["data"]] == [made]
 

@@ -1,0 +1,28 @@
+"""Home: leads to the first page the viewer may open."""
+
+from http import HTTPStatus
+
+from flask import abort, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+
+from web.pages import door, menu
+
+blueprint = door.pages("home", __name__, "/")
+
+
+@blueprint.get("/")
+@blueprint.get("/admin", strict_slashes=False)
+@door.signed_in
+def index() -> ResponseReturnValue:
+    """The first entry of the viewer's menu; a plain word where they have none yet (S31)."""
+    entries = menu.of(door.viewer())
+    if not entries:
+        return render_template("layout/nothing.html")
+    return redirect(url_for(entries[0].endpoint))
+
+
+@blueprint.get("/admin/<path:_rest>")
+@door.signed_in
+def lost(_rest: str) -> ResponseReturnValue:
+    """Any address below /admin that no page answers to."""
+    abort(HTTPStatus.NOT_FOUND)
