@@ -1,4 +1,4 @@
-"""One modem's thread: it owns the port, claims, sends, settles, and takes in what arrives.
+"""One modem's thread: it owns the port, claims, sends and settles; `arrivals` takes in, `aftermath` clears up.
 
 Nothing is written to a port whose modem may still be busy with a part of an earlier life; every part's intent is on disk before
 its first byte leaves; the outcome of one part and the intent of the next share a commit (design.md §3.7, §4). A lost port, a
@@ -9,37 +9,38 @@ import logging
 import os
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 
 from gateway.clock import Clock
 from gateway.errors import LeaseLost
 from gateway.flows import settle, stations
 from gateway.flows.claim import Claimed, Station, check_epoch, claim
-from gateway.flows.receive import Desk, process, store_raw
+from gateway.flows.receive import Desk
 from gateway.radio import commands
-from gateway.radio.evidence import (
-    REPORT_WAIT_S,
-    SILENCE_MAX_S,
-    TRUST_AFTER,
-    Evidence,
-    Verdict,
-    moved_to,
-    silence_s,
-    streak_after,
-    weigh,
-)
+from gateway.radio.aftermath import Aftermath
+from gateway.radio.arrivals import Arrivals
+from gateway.radio.evidence import TRUST_AFTER, streak_after
+from gateway.radio.pin_guard import OncePerCard
 from gateway.rules.retry import after
 from gateway.rules.routing import Lanes
-from gateway.store.database import Database, StoreUnavailable, Transaction
-from gateway.store.parts import Part, parts_of, parts_on_air
+from gateway.store.database import Database, Row, StoreUnavailable, Transaction
+from gateway.store.parts import Part, parts_of
 from modem import discovery
 from modem.driver import Modem
-from modem.errors import ModemError, ModemRestarted, ModemSilent, NotSent, OutcomeUnknown, PortLost, Rejected, SimProblem
-from modem.events import Event, LateResult, MessageArrived, MessageStored, Noise, ReportArrived, ReportStored, Ring, StorageFull
+from modem.errors import (
+    CommandRefused,
+    ModemError,
+    ModemRestarted,
+    ModemSilent,
+    NotSent,
+    OutcomeUnknown,
+    PortLost,
+    Rejected,
+    SimProblem,
+)
 from modem.faults import Remedy
 from modem.pdu import Address, Concat, Submit
 from modem.profiles import named as profile_named
@@ -98,14 +99,10 @@ class Worker(threading.Thread):
         self._streak = 0
         self._slowest_ms = 0
         self._reference: int | None = None  # what EF_SMSS stands at
-        self._to_fetch = False
-        self._acks = 0
-        self._unstored: list[str] = []
-        self._stored_reports: list[tuple[str, int]] = []
-        self._late: LateResult | None = None
+        self._arrivals = Arrivals(post.name, post.gateway, database, clock, desk, self.poke)
+        self._aftermath = Aftermath(post.gateway, post.name, database, clock, self._transact)
         self._no_network_until = float("-inf")
         self._next_gauge = float("-inf")
-        self._open_parts: dict[tuple[str, int], float] = {}
         self._silence_kept = False
         self._sampled_at = 0
         self._stable: str | None = None
@@ -177,7 +174,7 @@ class Worker(threading.Thread):
         self._modem = modem
         self._keep_silence(modem)
         restarted: bool | None = True
-        if self._unresolved():
+        if self._aftermath.unresolved():
             modem.reset_prompt()
             restarted = modem.restarted_since_init()
         identity = modem.start()
@@ -207,24 +204,29 @@ class Worker(threading.Thread):
             )
         self._streak = memory.smss_streak if memory.smss_imei == identity.imei else 0
         self._slowest_ms = memory.slowest_ms
-        self._gap_ms = max((sender["gap_ms"] for sender in senders), default=0)
-        self._station = Station(
-            self.post.gateway,
-            self.post.epoch,
-            self.post.name,
-            identity.imei,
-            identity.iccid,
-            tuple(sender["id"] for sender in senders),
-        )
-        self._resolve_leftovers(restarted)
+        self._station = Station(self.post.gateway, self.post.epoch, self.post.name, identity.imei, identity.iccid, ())
+        self._take_senders(senders)
+        self._arrivals.comes_from(identity.imei, identity.iccid)
+        self._aftermath.weigh_all(self._station, restarted, self._reference)
         self._transact(lambda tx, now: stations.requeue_strays(tx, self.post.gateway, self.post.epoch, self.post.name, now))
-        self._fetch()
+        self._arrivals.fetch(modem)
+
+    def _take_senders(self, senders: Sequence[Row]) -> None:
+        """The numbers that live on this card, and how far apart its messages must be; an administrator may change them."""
+        assert self._station is not None
+        self._gap_ms = max((sender["gap_ms"] for sender in senders), default=0)
+        self._station = replace(self._station, sender_ids=tuple(sender["id"] for sender in senders))
+
+    @property
+    def _iccid(self) -> str:
+        assert self._station is not None
+        return self._station.iccid
 
     def _open(self) -> Modem:
         path = self.post.port
         self._silence_kept = False
         if self.post.port == "auto" or self.post.imei is not None:
-            if needed := self._silence_needed():  # asking ports for their IMEI writes to them
+            if needed := self._aftermath.silence_needed():  # asking ports for their IMEI writes to them
                 self._pause(needed)
                 self._silence_kept = True
             found = discovery.find(
@@ -232,77 +234,32 @@ class Worker(threading.Thread):
             )
             path, self._stable = found.path, found.stable
         profile = None if self.post.dialect == "auto" else profile_named(self.post.dialect)
-        modem = Modem(path, clock=self._clock, on_event=self._noticed, profile=profile, pin=self._pin, pin_guard=_Guard(self))
+        modem = Modem(
+            path,
+            clock=self._clock,
+            on_event=self._arrivals.noticed,
+            profile=profile,
+            pin=self._pin,
+            pin_guard=OncePerCard(self._transact),
+        )
         modem.open()
         return modem
 
-    def _unresolved(self) -> list[Part]:
-        """Parts this modem left on the air that nobody has weighed yet."""
-        with self._database.read() as view:
-            return [part for part in parts_on_air(view, self.post.gateway, self.post.name) if part.error is None]
-
-    def _silence_needed(self) -> float:
-        """For how many seconds nothing may be written to the port; 0 when nothing was left on the air."""
-        left = self._unresolved()
-        if not left:
-            return 0.0
-        with self._database.read() as view:
-            slowest = max(stations.sim_memory(view, part.iccid or "").slowest_ms for part in left)
-        needed = silence_s(slowest)
-        age_s = (self._clock.now_ms() - max(part.submitted_at or 0 for part in left)) / 1000
-        return 0.5 if age_s > SILENCE_MAX_S + needed else needed  # long ago: only what waits in the tty is read
-
     def _keep_silence(self, modem: Modem) -> None:
         """Write nothing while a part may still be leaving: until its result is seen, or nobody can be speaking any more."""
-        self._late = None
-        needed = 0.2 if self._silence_kept else self._silence_needed()
-        left = self._unresolved()
+        arrivals = self._arrivals
+        arrivals.late = None
+        needed = 0.2 if self._silence_kept else self._aftermath.silence_needed()
+        left = self._aftermath.unresolved()
         if not left:
             return
         self._set_state("resolving", "an earlier submission may still be on the air")
         until = self._clock.monotonic() + needed
-        while self._late is None and not self._stopping.is_set() and (wait := until - self._clock.monotonic()) > 0:
+        while arrivals.late is None and not self._stopping.is_set() and (wait := until - self._clock.monotonic()) > 0:
             if modem.listen(wait, self._bell):
                 self._hush()
-        if self._late is not None and len(left) == 1:
-            self._settle_late(left[0], self._late)
-
-    def _settle_late(self, part: Part, result: LateResult) -> None:
-        """The final result of the part we left on the air, heard after all."""
-        if result.tp_mr is not None:
-            self._transact(lambda tx, now: settle.sent(tx, part, result.tp_mr, now))
-        elif result.fault is not None and not result.fault.may_have_been_sent:
-            fault = result.fault
-            verdict = after(fault, max(part.attempt, 1), self._chance.random())
-            self._transact(lambda tx, now: settle.refused(tx, part, verdict, str(fault), now))
-
-    def _resolve_leftovers(self, restarted: bool | None) -> None:
-        """Weigh the evidence for every part on the air that nobody has weighed yet (design.md §4)."""
-        station = self._station
-        assert station is not None
-        with self._database.read() as view:
-            rows = parts_on_air(view, station.gateway, station.modem, station.iccid)
-        for part in rows:
-            if part.error is not None:
-                self._wait_for_report(part)
-                continue
-            evidence = Evidence(
-                baseline=part.smss_baseline,
-                trusted=part.smss_trusted,
-                same_stick_and_card=(part.imei, part.iccid) == (station.imei, station.iccid),
-                restarted=restarted,
-                reference_now=self._reference,
-            )
-            if weigh(evidence) is Verdict.NEVER_LEFT:
-                log.info("message=%s part=%d evidence=never_left", part.message_id, part.number)
-                self._transact(partial(_returned, part))
-            else:
-                log.warning("message=%s part=%d evidence=open", part.message_id, part.number)
-                self._transact(partial(_await_report, part, moved_to(evidence)))
-                self._wait_for_report(part)
-
-    def _wait_for_report(self, part: Part) -> None:
-        self._open_parts.setdefault((part.message_id, part.number), self._clock.monotonic() + REPORT_WAIT_S)
+        if arrivals.late is not None and len(left) == 1:
+            self._aftermath.settle_late(left[0], arrivals.late)
 
     # Serving.
 
@@ -314,21 +271,21 @@ class Worker(threading.Thread):
             self.beat = mono = self._clock.monotonic()
             if modem.needs_start:
                 raise ModemRestarted("idle", "settings lost")
-            self._store_routed()
-            self._acknowledge()
+            self._arrivals.store_routed()
+            self._arrivals.acknowledge(modem)
             if mono >= self._next_gauge:
                 self._measure()
                 self._next_gauge = mono + GAUGE_S
-            if self._to_fetch or mono >= next_sweep:
-                self._fetch()
+            if self._arrivals.to_fetch or mono >= next_sweep:
+                self._arrivals.fetch(modem)
                 next_sweep = self._clock.monotonic() + SWEEP_S
-            self._check_open_parts()
+            self._aftermath.look_again(self._station, self.post.epoch)
             if commands.run_waiting(self._database, self._clock, self.post.gateway, self.post.name, modem):
                 continue
             on_air = self._next(None)
             while on_air is not None:
                 on_air = self._send(modem, on_air)
-            if not self._to_fetch and modem.listen(self._idle_s(), self._bell):
+            if not self._arrivals.to_fetch and modem.listen(self._idle_s(), self._bell):
                 self._hush()
 
     def _idle_s(self) -> float:
@@ -351,7 +308,9 @@ class Worker(threading.Thread):
 
     def _is_busy(self) -> bool:
         """Something comes before the next message: a stop, a gauge, the storage, a pause."""
-        return self._stopping.is_set() or self._to_fetch or self._is_paused() or self._clock.monotonic() >= self._next_gauge
+        if self._stopping.is_set() or self._arrivals.to_fetch:
+            return True
+        return self._is_paused() or self._clock.monotonic() >= self._next_gauge
 
     def _is_paused(self) -> bool:
         return self._gap_left_s() > 0 or self._clock.monotonic() < self._no_network_until
@@ -479,7 +438,8 @@ class Worker(threading.Thread):
         self._reference = self._reread(modem)
         if fault.remedy is Remedy.HOLD:
             self._no_network_until = self._clock.monotonic() + 5.0
-        self._to_fetch = self._to_fetch or fault.empty_storage
+        if fault.empty_storage:
+            self._arrivals.fetch_soon()
         following = self._next(lambda tx, now: settle.refused(tx, part, verdict, str(fault), now))
         if fault.remedy is Remedy.MODEM and following is None:
             modem.start()
@@ -492,7 +452,8 @@ class Worker(threading.Thread):
             raise_for(modem)
         restarted = modem.restarted_since_init()
         self._reference = self._reread(modem)
-        self._resolve_leftovers(restarted)
+        assert self._station is not None
+        self._aftermath.weigh_all(self._station, restarted, self._reference)
 
     def _reread(self, modem: Modem) -> int | None:
         try:
@@ -500,114 +461,18 @@ class Worker(threading.Thread):
         except (ModemSilent, ModemRestarted, PortLost):
             return None
 
-    def _check_open_parts(self) -> None:
-        """Parts that wait for a report: proved sent meanwhile, or unknown when they waited long enough."""
-        station = self._station
-        if not self._open_parts or station is None:
-            return
-        with self._database.read() as view:
-            on_air = parts_on_air(view, station.gateway, station.modem, station.iccid)
-        waiting = {(part.message_id, part.number): part for part in on_air}
-        for key, until in list(self._open_parts.items()):
-            part = waiting.get(key)
-            if part is not None and self._clock.monotonic() < until:
-                continue
-            del self._open_parts[key]
-            if part is None:  # a report proved it sent: what is left of its message goes on
-                self._transact(lambda tx, now: stations.requeue_strays(tx, station.gateway, station.epoch, station.modem, now))
-            else:
-                self._transact(partial(_unknown, part))
-
-    # Taking in.
-
-    def _noticed(self, event: Event) -> None:
-        """Called by the driver at once, in this thread, in the middle of any verb: store first, act later."""
-        match event:
-            case ReportArrived(pdu_hex=pdu) | MessageArrived(pdu_hex=pdu):
-                self._unstored.append(pdu)
-                self._store_routed()
-            case ReportStored(storage=storage, index=index):
-                self._stored_reports.append((storage, index))
-                self._to_fetch = True
-            case MessageStored() | StorageFull():
-                self._to_fetch = True
-            case LateResult(tp_mr=tp_mr, fault=fault):
-                if tp_mr is not None or fault is not None:  # a bare OK says nothing of how it ended
-                    self._late = event
-            case Ring(number=number):
-                log.info("modem=%s missed_call=%s", self.post.name, "known" if number else "hidden")
-            case Noise():
-                log.debug("modem=%s noise", self.post.name)
-            case _:
-                pass
-
-    def _store_routed(self) -> None:
-        """Commit what the modem handed over without keeping a copy; while the disk is full it waits here, unacknowledged."""
-        while self._unstored:
-            try:
-                self._take_in(self._unstored[0])
-            except StoreUnavailable as error:
-                log.error("modem=%s inbound=waits count=%d %s", self.post.name, len(self._unstored), error)
-                return
-            del self._unstored[0]
-            self._acks += 1
-
-    def _take_in(self, pdu_hex: str) -> None:
-        """Commit a PDU, and in the same transaction make of it what it is."""
-        station = self._station
-        imei, iccid = (station.imei, station.iccid) if station is not None else self._last_identity()
-        now = self._clock.now_ms()
-        name = self.post.gateway
-        try:
-            self._database.transact(
-                lambda tx: process(
-                    tx, store_raw(tx, gateway=name, imei=imei, iccid=iccid, pdu_hex=pdu_hex, now=now), self._desk, now
-                )
-            )
-        except StoreUnavailable:
-            raise
-        except Exception:  # a bug in a rule must not lose what a candidate wrote: raw now, and again by housekeeping
-            log.exception("modem=%s inbound=unprocessed", self.post.name)
-            self._database.transact(lambda tx: store_raw(tx, gateway=name, imei=imei, iccid=iccid, pdu_hex=pdu_hex, now=now))
-
-    def _last_identity(self) -> tuple[str, str]:
-        """Before the first initialisation of this life: who sat on this post last."""
-        with self._database.read() as view:
-            row = view.one("SELECT imei, iccid FROM modem WHERE gateway = ? AND name = ?", self.post.gateway, self.post.name)
-        return ("", "") if row is None else (row["imei"], row["iccid"])
-
-    def _acknowledge(self) -> None:
-        while self._acks:
-            self._acks -= 1
-            assert self._modem is not None
-            self._modem.acknowledge()
-
-    def _fetch(self) -> None:
-        """Sweep the modem's storage: commit each PDU, then delete it."""
-        modem = self._modem
-        assert modem is not None
-        self._to_fetch = False
-        reports, self._stored_reports = self._stored_reports, []
-        for storage, index in reports:
-            found = modem.fetch_one(index, storage)
-            if found is not None:
-                self._take_in(found.pdu_hex)
-                modem.delete(index, storage)
-        for stored in modem.fetch():
-            if stored.status in (2, 3):
-                continue  # a draft or a copy of something sent by another program: not ours to touch
-            if stored.pdu_hex:
-                self._take_in(stored.pdu_hex)
-            modem.delete(stored.index, stored.storage)
-
     # Telling.
 
     def _measure(self) -> None:
         """Signal, registration and operator to the store, every 10 s."""
         modem = self._modem
         assert modem is not None
-        signal, registration = modem.signal(), modem.registration()
-        operator = modem.network() if registration.is_registered else ""
+        try:
+            signal, registration = modem.signal(), modem.registration()
+            operator = modem.network() if registration.is_registered else ""
+        except CommandRefused as error:
+            log.debug("modem=%s gauge=%s", self.post.name, error)
+            return
         now = self._clock.now_ms()
         if registration.is_registered:
             self._no_network_until = float("-inf")
@@ -616,6 +481,7 @@ class Worker(threading.Thread):
             self._sampled_at = now
 
         def step(tx: Transaction, now: int) -> None:
+            self._take_senders(stations.bind_sender(tx, self._iccid, self.post.modems, now))
             stations.set_modem(
                 tx,
                 self.post.gateway,
@@ -665,50 +531,9 @@ class Worker(threading.Thread):
 _REGISTRATION = {0: "off", 1: "home", 2: "searching", 3: "denied", 4: "unknown", 5: "roaming", 6: "home", 7: "roaming"}
 
 
-def _returned(part: Part, tx: Transaction, now: int) -> None:
-    settle.returned(tx, part, now)
-
-
-def _await_report(part: Part, reference: int | None, tx: Transaction, now: int) -> None:
-    settle.await_report(tx, part, reference, now)
-
-
-def _unknown(part: Part, tx: Transaction, now: int) -> None:
-    settle.unknown(tx, part, "no_proof", now)
-
-
 def raise_for(modem: Modem) -> None:
     """Let the outer loop reopen or initialise again where the modem needs it."""
     if not modem.is_open:
         raise PortLost(modem.port, "lost during a submission")
     if modem.needs_start:
         raise ModemRestarted("AT+CMGS", "restarted during a submission")
-
-
-class _Guard:
-    """One PIN attempt per card, remembered in the store before AT+CPIN is written."""
-
-    def __init__(self, worker: Worker) -> None:
-        self._worker = worker
-
-    def may_try(self, iccid: str | None, tries_left: int | None) -> bool:
-        """Only with all tries left, and only once until a person lifts the mark."""
-        worker = self._worker
-        if iccid is None or (tries_left is not None and tries_left < 3):
-            return False
-        allowed = False
-
-        def step(tx: Transaction, now: int) -> None:
-            nonlocal allowed
-            stations.sim_seen(tx, iccid, "", now)
-            if not stations.sim_memory(tx, iccid).pin_refused:
-                stations.remember_sim(tx, iccid, pin_refused=1)
-                allowed = True
-
-        worker._transact(step)
-        return allowed
-
-    def accepted(self, iccid: str | None) -> None:
-        """The card took the PIN: the mark goes."""
-        if iccid is not None:
-            self._worker._transact(lambda tx, now: stations.remember_sim(tx, iccid, pin_refused=0))
