@@ -6,6 +6,7 @@ A word that is neither grants nothing, so that a role of a newer version never o
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 SEND_SMS: Final = "candidate_management.recruitment_sms"
@@ -83,7 +84,16 @@ PERMISSIONS: Final[frozenset[str]] = frozenset().union(*ROLES.values())
 
 def permissions_of(roles: str | Iterable[str]) -> frozenset[str]:
     """All that these roles allow; `roles` is a list of words, or the JSON text of one as `app_user.roles` holds it."""
-    words = json.loads(roles) if isinstance(roles, str) else roles
+    return _stored(roles) if isinstance(roles, str) else _granted(roles)
+
+
+@lru_cache(maxsize=256)
+def _stored(roles: str) -> frozenset[str]:
+    """The same text stands in many rows, and every message asks."""
+    return _granted(json.loads(roles))
+
+
+def _granted(words: Iterable[str]) -> frozenset[str]:
     granted: set[str] = set()
     for word in words:
         granted |= ROLES.get(word, frozenset())

@@ -9,6 +9,8 @@ import time
 
 _lock = threading.Lock()
 _last = 0
+_pool = b""
+_pool_pid = 0
 
 
 def new(prefix: str) -> str:
@@ -16,9 +18,12 @@ def new(prefix: str) -> str:
 
     48 bits of Unix milliseconds, a 12-bit counter in rand_a (RFC 9562 §6.2 method 1), 62 random bits.
     """
-    global _last
+    global _last, _pool, _pool_pid
     stamp = time.time_ns() // 1_000_000 << 12
     with _lock:
         _last = stamp = max(stamp, _last + 1)
-    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | int.from_bytes(os.urandom(8)) >> 2
+        if len(_pool) < 8 or _pool_pid != os.getpid():  # one system call for 512 ids; never shared over a fork
+            _pool, _pool_pid = os.urandom(4096), os.getpid()
+        chance, _pool = _pool[:8], _pool[8:]
+    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | int.from_bytes(chance) >> 2
     return f"{prefix}_{value:032x}"
