@@ -117,7 +117,7 @@ class Office:
 def incoming(text: str, sender: str, *, at: int, reference: int = 7, bits: int = 8) -> list[str]:
     """PDUs (with an empty SMSC address) of a message from a candidate."""
     stamp = moment(at)
-    pieces = split(text)
+    pieces = split(text, reference_bits=bits)
     pdus = []
     for piece in pieces:
         concat = Concat(reference, piece.total, piece.number, bits) if piece.total > 1 else None

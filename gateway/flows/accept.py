@@ -4,6 +4,7 @@
 nothing else changed. The text is rendered, encoded and cut once, here; preview, price, ledger and sending use the same parts.
 """
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from gateway.rules.gates import Facts, Wait, judge
 from gateway.rules.lifecycle import LANES, Hold, State
 from gateway.rules.merge_fields import compile_template
 from gateway.rules.numbers import tail
+from gateway.rules.texts import is_text
 from gateway.store import ids
 from gateway.store.database import Row, Transaction, View
 from modem.segments import Analysis, Piece, TooManyParts, analyse, split
@@ -24,6 +26,10 @@ CHANNELS = ("sms", "whatsapp", "email")
 KINDS = tuple(kind for kind in PURPOSE_OF_KIND if kind not in ("identification", "consent_optin"))
 """What a user may send; identification and START invitations are ours."""
 VALID_FOR_MS = 72 * 3_600_000
+OPT_IN_FOR_MS = 14 * 86_400_000
+"""How long a message waits for START when nobody says otherwise (requirements §3.2)."""
+LATEST = 4_102_444_800_000
+"""The year 2100: no time that a caller names lies beyond."""
 MOST_PARTS = 4
 TEXT_LIMIT = 39_015
 """255 parts of 153 septets: beyond that no cutting is tried."""
@@ -103,8 +109,8 @@ def submit(tx: Transaction, submission: Submission, now: int) -> Accepted | Refu
         with tx.savepoint():
             return accept(tx, submission, now)
     except Refused as refused:
-        subject = submission.organisation_id
-        tx.audit(now, submission.actor, "message.deny", subject, {"code": refused.code, "kind": submission.kind[:40]})
+        kind = submission.kind if submission.kind in KINDS else "other"  # never what a stranger wrote
+        tx.audit(now, submission.actor, "message.deny", submission.organisation_id, {"code": refused.code, "kind": kind})
         return refused
 
 
@@ -114,7 +120,7 @@ def accept(tx: Transaction, submission: Submission, now: int) -> Accepted:
     org = organisation(tx, submission.organisation_id)
     user, case, template = _references(tx, submission)
     candidate = _lock_candidate(tx, submission)
-    kind = template["kind"] if template is not None else submission.kind
+    kind = submission.kind if template is None else template["kind"]
     facts = facts_for(tx, org=org, user=user, case=case, candidate=candidate, channel=submission.channel, kind=kind)
     hold = judge(facts)
     assert facts.country is not None
@@ -125,10 +131,10 @@ def accept(tx: Transaction, submission: Submission, now: int) -> Accepted:
     price = int(facts.country["price"])
     message_id = ids.new("msg")
     credits.reserve(tx, org["id"], message_id, price * len(pieces), submission.actor, now)
-    if hold is None and submission.send_at is not None and submission.send_at > now:
-        hold = Wait(Hold.SCHEDULED, submission.send_at)
+    hold = _with_schedule(hold, submission.send_at, now)
     state = State.QUEUED if hold is None else State.HELD
-    valid_until = submission.valid_until or max(now, submission.send_at or now) + VALID_FOR_MS
+    valid_for = OPT_IN_FOR_MS if hold is not None and hold.reason == Hold.PENDING_OPT_IN else VALID_FOR_MS
+    valid_until = submission.valid_until or max(now, submission.send_at or now) + valid_for
     tx.insert(
         "message",
         id=message_id,
@@ -139,7 +145,7 @@ def accept(tx: Transaction, submission: Submission, now: int) -> Accepted:
         origin="user",
         channel=submission.channel,
         kind=kind,
-        lane=_lane(submission),
+        lane=_lane(submission, kind),
         state=state,
         hold_reason=None if hold is None else hold.reason,
         not_before=None if hold is None else hold.not_before,
@@ -191,19 +197,19 @@ def preview(view: View, submission: Submission, now: int) -> Preview:
     user, case, template = _references(view, submission)
     candidate = find_candidate(view, org["id"], submission.candidate_ref)
     text = _text(submission, template, org, user, case, candidate)
-    kind = template["kind"] if template is not None else submission.kind
+    kind = submission.kind if template is None else template["kind"]
     facts = facts_for(view, org=org, user=user, case=case, candidate=candidate, channel=submission.channel, kind=kind)
     price = 1 if facts.country is None else int(facts.country["price"])
     hold: Wait | None = None
     refused: Refused | None = None
     try:
-        hold = judge(facts)
+        hold = _with_schedule(judge(facts), submission.send_at, now)
         pieces = _cut(text, MOST_PARTS if template is None else template["max_parts"])
         if credits.balance(view, org["id"]).available < price * len(pieces):
             raise Refused("insufficient_credits", 402, "There are not enough credits.", facts={"needed": price * len(pieces)})
     except Refused as error:
         refused = error
-    pieces = split(text)
+    pieces = split(text, max_parts=sys.maxsize)
     sender = None if facts.sender is None else facts.sender["number"]
     return Preview(text, analyse(text), pieces, price * len(pieces), sender, candidate["country"], hold, refused)
 
@@ -248,7 +254,15 @@ def tell_state(
     tx.event(now, organisation_id, "message.state", message_id, data)
 
 
+def _with_schedule(hold: Wait | None, send_at: int | None, now: int) -> Wait | None:
+    """A message that waits for its opt-in as well as for its hour keeps both."""
+    if send_at is None or send_at <= now:
+        return hold
+    return Wait(Hold.SCHEDULED if hold is None else hold.reason, send_at)
+
+
 def _check_schema(submission: Submission, now: int) -> None:
+    _check_characters(submission)
     if submission.channel not in CHANNELS:
         raise Refused("unknown_channel", 422, f"Channel must be one of {', '.join(CHANNELS)}.", field="channel")
     if submission.kind not in KINDS:
@@ -270,8 +284,19 @@ def _check_schema(submission: Submission, now: int) -> None:
             "A message belongs to a case (case_ref) or a prospect pool (pool_ref).",
             field="case_ref",
         )
+    for field in ("send_at", "valid_until"):
+        if (getattr(submission, field) or 0) > LATEST:
+            raise Refused("time_out_of_range", 422, f"{field} lies beyond the year 2099.", field=field)
     if submission.valid_until is not None and submission.valid_until <= max(now, submission.send_at or now):
         raise Refused("valid_until_past", 422, "valid_until must lie after now and after send_at.", field="valid_until")
+
+
+def _check_characters(submission: Submission) -> None:
+    """NUL and halves of surrogate pairs are no text: no phone shows them, and no store keeps them."""
+    for field in ("user", "candidate_ref", "case_ref", "pool_ref", "channel", "kind", "text", "template_id", "client_ref"):
+        value = getattr(submission, field)
+        if value is not None and not is_text(value):
+            raise Refused("invalid_characters", 422, f"{field} holds characters that are no text.", field=field)
 
 
 def _references(view: View, submission: Submission) -> tuple[Row, Row | None, Row | None]:
@@ -287,6 +312,11 @@ def _references(view: View, submission: Submission) -> tuple[Row, Row | None, Ro
         )
         if template is None:
             raise Refused("template_not_found", 404, "No template with this id.", field="template_id")
+        if template["channel"] != submission.channel:
+            text = f"This is a template for {template['channel']}."
+            raise Refused("template_of_other_channel", 422, text, field="template_id")
+        if template["kind"] not in KINDS:
+            raise Refused("unknown_kind", 422, f"A user cannot send a {template['kind']}.", field="template_id")
     return user, case, template
 
 
@@ -312,7 +342,10 @@ def _text(submission: Submission, template: Row | None, org: Row, user: Row, cas
     }
     if case is not None:
         known["case"] = {"title": case["title"], "ref": case["ref"]}
-    return compile_template(template["body"]).render({**(submission.data or {}), **known})
+    text = compile_template(template["body"]).render({**(submission.data or {}), **known})
+    if not text.strip():
+        raise Refused("text_empty", 422, "The template gives an empty text for these data.", field="template_id")
+    return text
 
 
 def _cut(text: str, most: int) -> tuple[Piece, ...]:
@@ -328,9 +361,9 @@ def _cut(text: str, most: int) -> tuple[Piece, ...]:
         ) from error
 
 
-def _lane(submission: Submission) -> int:
+def _lane(submission: Submission, kind: str) -> int:
     if submission.priority is not None:
         return LANES[submission.priority]
     if submission.batch:
         return LANES["bulk"]
-    return LANES["critical"] if submission.kind.startswith("interview_") else LANES["normal"]
+    return LANES["critical"] if kind.startswith("interview_") else LANES["normal"]

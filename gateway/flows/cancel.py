@@ -39,14 +39,22 @@ def cancel(tx: Transaction, message_id: str, organisation_id: str | None, actor:
 
 
 def cancel_waiting(
-    tx: Transaction, candidate_id: str, channel: str, reason: str, now: int, *, purpose: str | None = None, actor: str = "candidate"
+    tx: Transaction,
+    candidate_id: str,
+    channel: str,
+    reason: str,
+    now: int,
+    *,
+    purpose: str | None = None,
+    actor: str = "candidate",
 ) -> int:
     """Cancel what waits for a candidate on a channel (only what needs consent to `purpose`, where one is given). How many.
 
     The caller holds the candidate's lock.
     """
     messages = tx.all(
-        "SELECT * FROM message WHERE candidate_id = ? AND channel = ? AND origin = 'user' AND state IN ('held', 'queued') ORDER BY seq",
+        "SELECT * FROM message WHERE candidate_id = ? AND channel = ? AND origin = 'user' AND state IN ('held', 'queued')"
+        " ORDER BY seq",
         candidate_id,
         channel,
     )

@@ -6,6 +6,7 @@ starts without consent; what waits for the old one is cancelled.
 
 import hashlib
 import hmac
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +14,7 @@ from gateway.errors import Refused
 from gateway.flows.cancel import cancel_waiting
 from gateway.flows.facts import find_candidate, find_case, organisation
 from gateway.rules.numbers import Number, normalise
+from gateway.rules.texts import as_text
 from gateway.store import ids
 from gateway.store.database import Row, Transaction, View
 
@@ -51,31 +53,40 @@ def put_candidate(
     _check_ref(ref, "candidate_ref")
     org = organisation(tx, organisation_id)
     before = tx.one("SELECT * FROM candidate WHERE organisation_id = ? AND ref = ?" + tx.for_update, organisation_id, ref)
-    if fields.region is not None and (len(fields.region) != 2 or not fields.region.isalpha()):
+    if fields.region is not None and not re.fullmatch("[A-Za-z]{2}", fields.region):
         raise Refused("invalid_region", 422, "Region must be a two-letter country code such as SE.", field="region")
-    region = (fields.region or (before["region"] if before is not None else None) or org["region"] or "").upper() or None
-    raw = fields.phone_raw if fields.phone_raw is not None else (before["phone_raw"] if before is not None else "")
-    number = normalise(raw[:64], region)
-    values = _values(fields, before, number, raw[:64], region, phone_key, now)
+    created = False
     if before is None:
-        tx.insert("candidate", id=ids.new("cand"), organisation_id=organisation_id, ref=ref, created_at=now, **values)
-        tx.flush()
-        row = find_candidate(tx, organisation_id, ref)
-        tx.audit(now, actor, "candidate.create", row["id"], {"phone_state": number.state})
-        return row
+        created = bool(tx.execute(_NEW_CANDIDATE, ids.new("cand"), organisation_id, ref, now, now))
+        # Somebody else may have been faster: then theirs is updated, as if this call had come a moment later.
+        before = tx.one("SELECT * FROM candidate WHERE organisation_id = ? AND ref = ?" + tx.for_update, organisation_id, ref)
+        assert before is not None
+    region = (fields.region or before["region"] or org["region"] or "").upper() or None
+    raw = as_text(fields.phone_raw if fields.phone_raw is not None else before["phone_raw"])[:64]
+    number = normalise(raw, region)
+    values = _values(fields, before, number, raw, region, phone_key, now)
     changed = sorted(name for name, value in values.items() if name != "updated_at" and before[name] != value)
     if changed:
         sets = ", ".join(f"{name} = ?" for name in values)
         tx.execute(f"UPDATE candidate SET {sets} WHERE id = ?", *values.values(), before["id"])
-        tx.audit(now, actor, "candidate.update", before["id"], {"changed": changed})
         if before["phone_hash"] != values["phone_hash"]:
-            cancel_waiting(tx, before["id"], "sms", "number_changed", now)
+            cancel_waiting(tx, before["id"], "sms", "number_changed", now, actor=actor)
+    if created:
+        tx.audit(now, actor, "candidate.create", before["id"], {"phone_state": number.state})
+    elif changed:
+        tx.audit(now, actor, "candidate.update", before["id"], {"changed": changed, "phone_state": number.state})
     return find_candidate(tx, organisation_id, ref)
+
+
+_NEW_CANDIDATE = (
+    "INSERT INTO candidate (id, organisation_id, ref, phone_state, created_at, updated_at) VALUES (?, ?, ?, 'missing', ?, ?)"
+    " ON CONFLICT (organisation_id, ref) DO NOTHING"
+)
 
 
 def _values(
     fields: CandidateFields,
-    before: Row | None,
+    before: Row,
     number: Number,
     raw: str,
     region: str | None,
@@ -85,8 +96,8 @@ def _values(
     def kept(name: str, limit: int) -> str:
         value = getattr(fields, name)
         if value is None:
-            value = before[name] if before is not None else ""
-        return str(value or "")[:limit]
+            value = before[name]
+        return as_text(str(value or ""))[:limit]
 
     usable = number.state == "ok" and number.e164 is not None
     return {
@@ -118,23 +129,25 @@ def put_case(tx: Transaction, organisation_id: str, ref: str, fields: CaseFields
         if not (fields.title or "").strip():
             raise Refused("title_missing", 422, "A new case needs a title.", field="title")
         case_id = ids.new("case")
-        tx.insert(
-            "hiring_case",
-            id=case_id,
-            organisation_id=organisation_id,
-            unit_id=unit_id,
-            ref=ref,
-            title=(fields.title or "")[:300],
-            language=(fields.language or organisation(tx, organisation_id)["language"])[:20],
-            created_at=now,
-            updated_at=now,
+        created = tx.execute(
+            "INSERT INTO hiring_case (id, organisation_id, unit_id, ref, title, language, created_at, updated_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (organisation_id, ref) DO NOTHING",
+            case_id,
+            organisation_id,
+            unit_id,
+            ref,
+            as_text(fields.title or "")[:300],
+            as_text(fields.language or organisation(tx, organisation_id)["language"])[:20],
+            now,
+            now,
         )
-        tx.flush()
+        if not created:  # somebody else was faster: theirs is updated
+            return put_case(tx, organisation_id, ref, fields, actor, now)
         tx.audit(now, actor, "case.create", case_id, {"ref": ref})
     else:
         case_id = before["id"]
-        title = before["title"] if fields.title is None else fields.title[:300]
-        language = before["language"] if fields.language is None else fields.language[:20]
+        title = before["title"] if fields.title is None else as_text(fields.title)[:300]
+        language = before["language"] if fields.language is None else as_text(fields.language)[:20]
         if fields.unit_ref is None:
             unit_id = before["unit_id"]
         if (title, language, unit_id) != (before["title"], before["language"], before["unit_id"]):
@@ -167,8 +180,7 @@ def set_team(tx: Transaction, organisation_id: str, case_id: str, emails: tuple[
     for user_id in present - wanted:
         tx.execute("DELETE FROM case_member WHERE case_id = ? AND user_id = ?", case_id, user_id)
     for user_id in wanted - present:
-        tx.insert("case_member", case_id=case_id, user_id=user_id)
-    tx.flush()
+        tx.execute("INSERT INTO case_member (case_id, user_id) VALUES (?, ?) ON CONFLICT DO NOTHING", case_id, user_id)
     if present != wanted:
         tx.audit(now, actor, "case.team", case_id, {"added": len(wanted - present), "removed": len(present - wanted)})
     return present != wanted
@@ -185,5 +197,5 @@ def get_case(view: View, organisation_id: str, ref: str) -> Row:
 
 
 def _check_ref(ref: str, field: str) -> None:
-    if not ref.strip() or len(ref) > 200 or any(ord(character) < 32 for character in ref):
+    if not ref.strip() or len(ref) > 200 or not ref.isprintable():
         raise Refused("invalid_ref", 422, "A reference has 1 to 200 printable characters.", field=field)

@@ -106,8 +106,16 @@ def _take(tx: Transaction, station: Station, message_id: str, candidate: Row | N
             for gate in RELEASE_GATES:
                 held = gate(facts)
                 if held is not None:
-                    reason = {"hold_reason": held.reason, "not_before": held.not_before}
-                    move(tx, message, State.HELD, now, "gateway", hold=held, **reason)
+                    move(
+                        tx,
+                        message,
+                        State.HELD,
+                        now,
+                        "gateway",
+                        hold=held,
+                        hold_reason=held.reason,
+                        not_before=held.not_before,
+                    )
                     return "ended"
         except Refused as refused:
             move(tx, message, State.FAILED, now, "gateway", error=refused.code)

@@ -121,7 +121,8 @@ def consents_of(view: View, organisation_id: str, candidate_ref: str) -> list[Co
 def state_of(view: View, candidate: Row, channel: str, purpose: str) -> ConsentState:
     """One consent as it stands for the candidate's present number."""
     row = view.one(
-        "SELECT * FROM consent WHERE candidate_id = ? AND channel = ? AND purpose = ? AND phone_hash = ? ORDER BY version DESC LIMIT 1",
+        "SELECT * FROM consent WHERE candidate_id = ? AND channel = ? AND purpose = ? AND phone_hash = ?"
+        " ORDER BY version DESC LIMIT 1",
         candidate["id"],
         channel,
         purpose,

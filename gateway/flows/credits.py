@@ -10,6 +10,7 @@ from typing import Any
 
 from gateway.clock import rfc3339
 from gateway.errors import Refused
+from gateway.rules.texts import as_text
 from gateway.store.database import Row, Transaction, View
 
 
@@ -39,7 +40,8 @@ def grant(tx: Transaction, organisation_id: str, amount: int, reference: str, re
     """
     if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= 1_000_000_000:
         raise Refused("invalid_amount", 422, "Credits are granted in whole numbers from 1 to 1,000,000,000.", field="amount")
-    if not reference.strip() or len(reference) > 200:
+    reference = reference.strip()
+    if not reference or len(reference) > 200 or not reference.isprintable():
         raise Refused("invalid_reference", 422, "A grant needs a reference, for instance an order number.", field="reference")
     tx.execute(
         "INSERT INTO balance (organisation_id, available, reserved) VALUES (?, 0, 0) ON CONFLICT (organisation_id) DO NOTHING",
@@ -50,7 +52,14 @@ def grant(tx: Transaction, organisation_id: str, amount: int, reference: str, re
         raise Refused("duplicate_reference", 409, "A grant with this reference was already made.", field="reference")
     _entry(tx, organisation_id, "grant", amount, actor, now, reference=reference)
     tx.flush()  # the unique reference must speak now, not at the commit
-    tx.audit(now, actor, "credits.grant", organisation_id, {"amount": amount, "reference": reference}, private=reason or None)
+    tx.audit(
+        now,
+        actor,
+        "credits.grant",
+        organisation_id,
+        {"amount": amount, "reference": reference},
+        private=as_text(reason)[:1000] or None,
+    )
     return balance(tx, organisation_id)
 
 
@@ -82,7 +91,7 @@ def settle(tx: Transaction, message: Row, sent_parts: int, now: int) -> int:
     if message["credits"] == 0:
         return 0
     charged = message["price"] * sent_parts
-    refunded = int(message["credits"]) - charged
+    refunded: int = message["credits"] - charged
     tx.execute(
         "UPDATE balance SET available = available + ?, reserved = reserved - ? WHERE organisation_id = ?",
         refunded,

@@ -38,7 +38,7 @@ def kept_all(view: View, key: tuple[Any, ...], sql: str, *values: Any) -> list[R
 
 def find_user(view: View, organisation_id: str, user: str) -> Row:
     """A user by e-mail address or id. Raises Refused `user_not_found`."""
-    column = "id" if user.startswith("usr_") else "email"
+    column = "id" if user.startswith("usr_") and "@" not in user else "email"
     row = kept(
         view,
         ("user", organisation_id, user),

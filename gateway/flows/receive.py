@@ -8,14 +8,17 @@ stays as a row that says so.
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from gateway.clock import rfc3339
 from gateway.flows import consents
+from gateway.flows.endings import lock_candidate
 from gateway.flows.replies import reply
 from gateway.flows.report import apply_report, milliseconds
 from gateway.rules.consent import Status
 from gateway.rules.keywords import Keyword, Keywords
-from gateway.rules.numbers import tail
+from gateway.rules.numbers import normalise, tail
+from gateway.rules.texts import as_text
 from gateway.store import ids
 from gateway.store.database import Database, Row, Transaction
 from modem.pdu import Deliver, PduError, StatusReport, decode, split_smsc
@@ -39,6 +42,7 @@ class Desk:
 
 def store_raw(tx: Transaction, *, gateway: str, imei: str, iccid: str, pdu_hex: str, now: int) -> str:
     """Keep a PDU exactly as the modem gave it; its row id. A second copy of one already here is kept as `double`."""
+    pdu_hex = pdu_hex.encode("ascii", "backslashreplace").decode().replace("\0", "\\x00")  # garbage must be storable too
     fingerprint = hashlib.sha256(_tpdu_part(pdu_hex).encode()).hexdigest()
     double = tx.one(
         "SELECT 1 AS yes FROM inbound_pdu WHERE fingerprint = ? AND iccid = ? AND received_at > ? LIMIT 1",
@@ -117,7 +121,7 @@ def _deliver(tx: Transaction, row: Row, deliver: Deliver, desk: Desk, now: int) 
         _arrived(tx, row, deliver.originator.number, _text_of(deliver), 1, 0, None, scts, desk, now)
         return
     concat = deliver.concat
-    base = f"{row['iccid']}|{deliver.originator.number}|{concat.reference}|{concat.bits}|{concat.total}"
+    base = f"{row['iccid']}|{as_text(deliver.originator.number)}|{concat.reference}|{concat.bits}|{concat.total}"
     group = _group(tx, base, concat.number, scts if scts is not None else now)
     tx.execute(
         "UPDATE inbound_pdu SET state = 'part', group_key = ?, number = ?, total = ?, scts = ? WHERE id = ?",
@@ -131,24 +135,25 @@ def _deliver(tx: Transaction, row: Row, deliver: Deliver, desk: Desk, now: int) 
 
 
 def _group(tx: Transaction, base: str, number: int, scts: int) -> str:
-    """The open group this part belongs to: the newest of the same base in time that lacks this number, else a new one.
+    """The open group this part belongs to: of those of the same base that lack this number, the nearest in time; else a new one.
 
     The same number with other content opens a new group: senders reuse references.
     """
     rows = tx.all(
-        "SELECT group_key, number, scts FROM inbound_pdu WHERE state = 'part' AND group_key >= ? AND group_key < ? AND scts BETWEEN ? AND ?",
+        "SELECT group_key, number, scts FROM inbound_pdu WHERE state = 'part' AND group_key >= ? AND group_key < ?",
         base + "|",
         base + "}",
-        scts - GROUP_MS,
-        scts + GROUP_MS,
     )
-    groups: dict[str, set[int]] = {}
+    groups: dict[str, dict[int, int]] = {}
     for row in rows:
-        groups.setdefault(row["group_key"], set()).add(row["number"])
-    for group, numbers in sorted(groups.items(), reverse=True):
-        if number not in numbers:
-            return group
-    return f"{base}|{ids.new('grp')}"
+        groups.setdefault(row["group_key"], {})[row["number"]] = row["scts"]
+    near = [
+        (max(abs(scts - other) for other in times.values()), group)
+        for group, times in sorted(groups.items(), reverse=True)
+        if number not in times
+    ]
+    distance, group = min(near, default=(GROUP_MS + 1, ""), key=lambda found: found[0])
+    return group if distance <= GROUP_MS else f"{base}|{ids.new('grp')}"
 
 
 def _join(tx: Transaction, row: Row, group: str, total: int, desk: Desk, now: int) -> None:
@@ -161,8 +166,7 @@ def _join(tx: Transaction, row: Row, group: str, total: int, desk: Desk, now: in
     if shown is None:
         _arrived(tx, rows[0], address, text, total, missing, group, scts, desk, now)
     else:
-        tx.execute("UPDATE received SET text = ?, missing = ? WHERE id = ?", text, missing, shown["id"])
-        _tell(tx, {**dict(shown), "text": text, "missing": missing}, now)
+        _completed(tx, {**dict(shown), "text": text, "missing": missing}, desk, now)
     if not missing:
         tx.execute("UPDATE inbound_pdu SET state = 'done' WHERE group_key = ? AND state = 'part'", group)
 
@@ -175,7 +179,7 @@ def _joined(rows: list[Row], total: int) -> tuple[str, str, int | None]:
         deliver = decode(split_smsc(bytes.fromhex(row["hex"]))[1], from_network=True)
         assert isinstance(deliver, Deliver)
         pieces[row["number"]] = _text_of(deliver)
-        address = deliver.originator.number
+        address = as_text(deliver.originator.number)
     text = "".join(pieces.get(number, "[…]") for number in range(1, total + 1))
     return text, address, min((row["scts"] for row in rows), default=None)
 
@@ -195,9 +199,31 @@ def show_partials(tx: Transaction, desk: Desk, now: int) -> int:
     return len(groups)
 
 
+def _completed(tx: Transaction, received: dict[str, Any], desk: Desk, now: int) -> None:
+    """A message shown in part has got another part: its row is brought up to date, and a keyword in it obeyed at last."""
+    address, phone_hash = received["address"], received["phone_hash"]
+    candidate = None
+    if received["candidate_id"] is not None:
+        lock_candidate(tx, received["candidate_id"])
+        candidate = tx.one("SELECT * FROM candidate WHERE id = ?", received["candidate_id"])
+    if not received["missing"] and phone_hash is not None:
+        received["keyword"] = _keyword(tx, received["text"], candidate, address, desk)
+    tx.execute(
+        "UPDATE received SET text = ?, missing = ?, keyword = ? WHERE id = ?",
+        received["text"],
+        received["missing"],
+        received["keyword"],
+        received["id"],
+    )
+    _tell(tx, received, now)
+    if received["keyword"] is not None:
+        keyword = Keyword(received["keyword"])
+        _obey(tx, keyword, phone_hash, address, received["text"], received["id"], received["iccid"], candidate, now)
+
+
 def _text_of(deliver: Deliver) -> str:
     """The text, or the octets of a message that has none."""
-    return deliver.text if deliver.text or not deliver.data else f"[{len(deliver.data)} bytes of data]"
+    return as_text(deliver.text) if deliver.text or not deliver.data else f"[{len(deliver.data)} bytes of data]"
 
 
 def _arrived(
@@ -213,9 +239,12 @@ def _arrived(
     now: int,
 ) -> None:
     """A message is here: whose it is, what its words ask for, and the event that tells it."""
+    sender = tx.one("SELECT id, organisation_id, number FROM sender WHERE iccid = ?", row["iccid"])
+    address = _as_dialled(as_text(address), None if sender is None else sender["number"])
     phone_hash = desk.hash_number(address) if address.startswith("+") else None
+    if phone_hash is not None and tx.for_update:  # all who have this number, in id order, before any other lock
+        tx.all("SELECT id FROM candidate WHERE phone_hash = ? ORDER BY id" + tx.for_update, phone_hash)
     candidate = _whose(tx, phone_hash)
-    sender = tx.one("SELECT id, organisation_id FROM sender WHERE iccid = ?", row["iccid"])
     organisation_id = None
     if candidate is not None:
         organisation_id = candidate["organisation_id"]
@@ -252,6 +281,20 @@ def _arrived(
         _obey(tx, keyword, phone_hash, address, text, str(received["id"]), row["iccid"], candidate, now)
 
 
+def _as_dialled(address: str, own_number: str | None) -> str:
+    """The sender in international form; some networks leave the country out, or the plus.
+
+    A short code or a name stays as it is.
+    """
+    if own_number is None or not address.isascii() or not address.isdigit() or len(address) < 7:
+        return address
+    for written in (address, "+" + address):
+        number = normalise(written, normalise(own_number, None).country)
+        if number.state == "ok" and number.e164 is not None:
+            return number.e164
+    return address
+
+
 def _whose(tx: Transaction, phone_hash: str | None) -> Row | None:
     """The candidate with this number who was written to last."""
     if phone_hash is None:
@@ -266,19 +309,23 @@ def _whose(tx: Transaction, phone_hash: str | None) -> Row | None:
 def _keyword(tx: Transaction, text: str, candidate: Row | None, address: str, desk: Desk) -> Keyword | None:
     pending_opt_in = False
     languages: list[str] = []
+    country = normalise(address, None).country
     if candidate is not None:
         pending_opt_in = (
             tx.one(
-                "SELECT 1 AS yes FROM consent a WHERE a.candidate_id = ? AND a.status = ? AND NOT EXISTS (SELECT 1 FROM consent b"
+                "SELECT 1 AS yes FROM consent a WHERE a.candidate_id = ? AND a.phone_hash = ? AND a.status = ?"
+                " AND NOT EXISTS (SELECT 1 FROM consent b"
                 " WHERE b.candidate_id = a.candidate_id AND b.channel = a.channel AND b.purpose = a.purpose"
                 " AND b.phone_hash = a.phone_hash AND b.version > a.version) LIMIT 1",
                 candidate["id"],
+                candidate["phone_hash"],
                 Status.PENDING,
             )
             is not None
         )
-        languages = [language for language in (candidate["language"],) if language]
-        languages += desk.languages_of(candidate["country"])
+        languages = [(candidate["language"] or "").lower().replace("_", "-").split("-")[0]]
+        country = candidate["country"] or country
+    languages += desk.languages_of(country)
     return desk.keywords.match(text, languages, pending=pending_opt_in, plus_one=address.startswith("+1"))
 
 

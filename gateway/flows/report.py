@@ -25,9 +25,12 @@ _PART_STATE = {
 }
 
 
-def apply_report(tx: Transaction, iccid: str, report: StatusReport, now: int) -> bool:
-    """Apply a report to the part it speaks of. False when no part fits (yet): the caller keeps it as an orphan."""
-    found = _find(tx, iccid, report, now)
+def apply_report(tx: Transaction, iccid: str, report: StatusReport, now: int, *, heard_at: int | None = None) -> bool:
+    """Apply a report to the part it speaks of. False when no part fits (yet): the caller keeps it as an orphan.
+
+    `heard_at` is when it came in, where that was not now.
+    """
+    found = _find(tx, iccid, report, now, now if heard_at is None else heard_at)
     return found is not None and _record(tx, found, report, now)
 
 
@@ -36,13 +39,14 @@ def match_orphans(tx: Transaction, message_id: str, number: int, now: int) -> No
     part = tx.one("SELECT iccid, address_tail FROM part WHERE message_id = ? AND number = ?", message_id, number)
     assert part is not None
     orphans = tx.all(
-        "SELECT id, hex FROM inbound_pdu WHERE state = 'orphan' AND iccid = ? AND address_tail = ? ORDER BY id",
+        "SELECT id, hex, received_at FROM inbound_pdu WHERE state = 'orphan' AND iccid = ? AND address_tail = ? ORDER BY id",
         part["iccid"],
         part["address_tail"],
     )
     for orphan in orphans:
         report = decode_stored(orphan["hex"])
-        if isinstance(report, StatusReport) and apply_report(tx, part["iccid"], report, now):
+        assert isinstance(report, StatusReport)
+        if apply_report(tx, part["iccid"], report, now, heard_at=orphan["received_at"]):
             tx.execute("UPDATE inbound_pdu SET state = 'done' WHERE id = ?", orphan["id"])
 
 
@@ -59,8 +63,12 @@ def milliseconds(moment: datetime | None) -> int | None:
     return None if moment is None else int(moment.timestamp() * 1000)
 
 
-def _find(tx: Transaction, iccid: str, report: StatusReport, now: int) -> Row | None:
-    """The part a report speaks of: by TP-MR first, then a part whose fate is open and that nothing else claims."""
+def _find(tx: Transaction, iccid: str, report: StatusReport, now: int, heard_at: int) -> Row | None:
+    """The part a report speaks of: by TP-MR first, then a part whose fate is open and that nothing else claims.
+
+    A clock of ours that is ahead makes every report look too old. Then TP-MR and number decide alone, for parts that the
+    network has surely taken, unless the report may be a second copy of one that an earlier part has had.
+    """
     address_tail = tail(report.recipient.number)
     scts = milliseconds(report.sent_at)
     rows = tx.all(
@@ -73,6 +81,10 @@ def _find(tx: Transaction, iccid: str, report: StatusReport, now: int) -> Row | 
     )
     for row in rows:
         if _in_time(row, scts, now):
+            return row
+    for row in rows[:1]:
+        is_sent = row["state"] == "sent" and heard_at >= row["submitted_at"]
+        if is_sent and _in_time(row, None, now) and not _already_told(tx, row, report):
             return row
     rows = tx.all(
         "SELECT p.*, m.valid_until FROM part p JOIN message m ON m.id = p.message_id WHERE p.iccid = ? AND p.tp_mr IS NULL"

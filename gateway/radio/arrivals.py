@@ -29,14 +29,21 @@ class Arrivals:
         self._routed: list[str] = []
         self._stored_reports: list[tuple[str, int]] = []
         self._acks = 0
+        self._wants_acks = True
         self.to_fetch = False
         """The modem's storage holds something for us."""
         self.late: LateResult | None = None
         """The final result of a submission that nobody waited for any more."""
 
-    def comes_from(self, imei: str, iccid: str) -> None:
-        """Who stands at the port now."""
+    @property
+    def is_waiting(self) -> bool:
+        """Something must be fetched or acknowledged before the next message leaves."""
+        return self.to_fetch or self._acks > 0
+
+    def comes_from(self, imei: str, iccid: str, *, wants_acks: bool) -> None:
+        """Who stands at the port now, and whether what it routes to us must be acknowledged (CSMS=1)."""
         self._identity = (imei, iccid)
+        self._wants_acks = wants_acks
 
     def noticed(self, event: Event) -> None:
         """One thing the modem said unasked."""
@@ -73,7 +80,7 @@ class Arrivals:
                 log.error("modem=%s inbound=waits count=%d %s", self._name, len(self._routed), error)
                 return
             del self._routed[0]
-            self._acks += 1
+            self._acks += int(self._wants_acks)
 
     def acknowledge(self, modem: Modem) -> None:
         """Tell the network that what it routed to us is safe."""

@@ -206,7 +206,7 @@ class Worker(threading.Thread):
         self._slowest_ms = memory.slowest_ms
         self._station = Station(self.post.gateway, self.post.epoch, self.post.name, identity.imei, identity.iccid, ())
         self._take_senders(senders)
-        self._arrivals.comes_from(identity.imei, identity.iccid)
+        self._arrivals.comes_from(identity.imei, identity.iccid, wants_acks=identity.acknowledges)
         self._aftermath.weigh_all(self._station, restarted, self._reference)
         self._transact(lambda tx, now: stations.requeue_strays(tx, self.post.gateway, self.post.epoch, self.post.name, now))
         self._arrivals.fetch(modem)
@@ -285,7 +285,7 @@ class Worker(threading.Thread):
             on_air = self._next(None)
             while on_air is not None:
                 on_air = self._send(modem, on_air)
-            if not self._arrivals.to_fetch and modem.listen(self._idle_s(), self._bell):
+            if not self._arrivals.is_waiting and modem.listen(self._idle_s(), self._bell):
                 self._hush()
 
     def _idle_s(self) -> float:
@@ -308,7 +308,7 @@ class Worker(threading.Thread):
 
     def _is_busy(self) -> bool:
         """Something comes before the next message: a stop, a gauge, the storage, a pause."""
-        if self._stopping.is_set() or self._arrivals.to_fetch:
+        if self._stopping.is_set() or self._arrivals.is_waiting:
             return True
         return self._is_paused() or self._clock.monotonic() >= self._next_gauge
 

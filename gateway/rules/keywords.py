@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-_EDGES = re.compile(r"^[\W_]+|[\W_]+$")
+_QUESTION = re.compile("[?\uff1f\u00bf\u061f]")
 _BLANKS = re.compile(r"\s+")
 _ZERO_WIDTH = re.compile("[\u200b-\u200f\u2060\ufeff\u00ad\u202a-\u202e\u2066-\u2069\ufe00-\ufe0f]")
 _LETTERS = str.maketrans({"ł": "l", "ø": "o", "ß": "ss", "æ": "ae", "đ": "d", "ı": "i"})
@@ -25,11 +25,26 @@ class Keyword(StrEnum):
 
 
 def fold(text: str) -> str:
-    """The form in which words are compared: NFKC, no zero-width signs, no quotes, punctuation or emoji at the ends, no accents."""
-    text = _ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", text))
-    text = _BLANKS.sub(" ", _EDGES.sub("", text)).casefold()
+    """The form in which words are compared: NFKC, no zero-width signs, nothing but the words at the ends, no case, no accents."""
+    text = _core(_ZERO_WIDTH.sub("", unicodedata.normalize("NFKC", text)))
+    text = _BLANKS.sub(" ", text).casefold()
     plain = "".join(c for c in unicodedata.normalize("NFD", text) if not unicodedata.combining(c))
     return plain.translate(_LETTERS)
+
+
+def _core(text: str) -> str:
+    """From the first letter or digit to the last with its accents. No regular expression: hostile texts are long."""
+    start, end = 0, len(text)
+    while start < end and not text[start].isalnum():
+        start += 1
+    while end > start and not (text[end - 1].isalnum() or unicodedata.combining(text[end - 1])):
+        end -= 1
+    return text[start:end]
+
+
+def _spellings(word: str) -> set[str]:
+    """How a word may arrive: Æ is written AE, or A on a keyboard without it."""
+    return {fold(word), fold(word.replace("Æ", "A").replace("æ", "a"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +78,7 @@ class Keywords:
         answer_awaited: bool = False,
         plus_one: bool = False,
     ) -> Keyword | None:
-        """What the whole message says, or None; STOP before START before HELP.
+        """What the whole message says, or None; STOP before START before HELP. "Ja?" asks and grants nothing (S44).
 
         `languages` are the thread's and the official ones of the number's country; the global set is always looked at.
         """
@@ -78,6 +93,8 @@ class Keywords:
         for words in sets:
             if word in words.stop and (plus_one or not answer_awaited or word not in words.ambiguous):
                 return Keyword.STOP
+        if _QUESTION.search(text):
+            return Keyword.HELP if any(word in words.help for words in sets) else None
         for words in sets:
             if word in words.start or (pending and word in words.pending):
                 return Keyword.START
@@ -88,7 +105,7 @@ def words_from(table: Mapping[str, Any]) -> Words:
     """One language's table of config/keywords.toml: lists `stop`, `start`, `help`, `pending_start`, `ambiguous_stop`."""
 
     def folded(name: str) -> frozenset[str]:
-        return frozenset(fold(word) for word in table.get(name, ()))
+        return frozenset(spelling for word in table.get(name, ()) for spelling in _spellings(word))
 
     ambiguous = folded("ambiguous_stop")
     return Words(folded("stop") | ambiguous, folded("start"), folded("help"), folded("pending_start"), ambiguous)

@@ -13,7 +13,7 @@ from typing import Any
 from gateway.errors import Refused
 
 FILTERS = frozenset({"upper", "lower", "trim", "title", "default"})
-_CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +21,14 @@ class Compiled:
     """A checked template and the fields it needs, such as `candidate.first_name`."""
 
     fields: tuple[str, ...]
+    _needed: tuple[str, ...]
     _template: Any
 
     def render(self, data: Mapping[str, Any]) -> str:
         """The text. Raises Refused `merge_value_missing` naming the field that `data` lacks."""
         from jinja2 import UndefinedError
 
-        for field in self.fields:
+        for field in self._needed:
             value: Any = data
             for name in field.split("."):
                 value = value.get(name) if isinstance(value, Mapping) else None
@@ -48,7 +49,7 @@ def _clean(value: Any) -> Any:
     """Values without control and direction characters, which could hide or reorder what a candidate reads."""
     if isinstance(value, Mapping):
         return {str(key): _clean(inner) for key, inner in value.items()}
-    return _CONTROL.sub("", str(value))
+    return "" if value is None else _CONTROL.sub("", str(value))
 
 
 @lru_cache(maxsize=256)
@@ -57,14 +58,23 @@ def compile_template(body: str) -> Compiled:
     from jinja2 import StrictUndefined, TemplateSyntaxError, nodes
     from jinja2.sandbox import SandboxedEnvironment
 
-    environment = SandboxedEnvironment(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
+    class Fields(SandboxedEnvironment):
+        """A dot means a field of the data and never a method: `{{order.items}}` must not reach into Python."""
+
+        def getattr(self, obj: Any, attribute: str) -> Any:
+            found = obj.get(attribute) if isinstance(obj, Mapping) else None
+            return self.undefined(obj=obj, name=attribute) if found is None else found
+
+    environment = Fields(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     try:
         tree = environment.parse(body)
+    except RecursionError:
+        raise Refused("template_invalid", 422, "The template is nested too deeply.", field="body") from None
     except TemplateSyntaxError as error:
         raise Refused(
             "template_invalid", 422, f"Line {error.lineno}: {error.message}", field="body", facts={"line": error.lineno}
         ) from error
-    fields: list[str] = []
+    fields: dict[str, bool] = {}
     for output in tree.body:
         if not isinstance(output, nodes.Output):
             raise Refused(
@@ -75,16 +85,23 @@ def compile_template(body: str) -> Compiled:
             )
         for node in output.nodes:
             if not isinstance(node, nodes.TemplateData):
-                fields.append(_field(node))
-    return Compiled(tuple(dict.fromkeys(fields)), environment.from_string(body))
+                field, needed = _field(node)
+                fields[field] = fields.get(field, False) or needed
+    required = tuple(field for field, needed in fields.items() if needed)
+    return Compiled(tuple(fields), required, environment.from_string(body))
 
 
-def _field(node: Any) -> str:
+def _field(node: Any) -> tuple[str, bool]:
+    """The field that a `{{…}}` names, and whether it must have a value (no `default` stands behind it)."""
     from jinja2 import nodes
 
+    needed = True
     while isinstance(node, nodes.Filter):
         if node.name not in FILTERS or node.node is None:
             raise Refused("template_invalid", 422, f"Line {node.lineno}: the filter {node.name} is not known.", field="body")
+        if node.kwargs or node.dyn_args or node.dyn_kwargs or not all(isinstance(given, nodes.Const) for given in node.args):
+            raise Refused("template_invalid", 422, f"Line {node.lineno}: a filter takes plain values only.", field="body")
+        needed = needed and not (node.name == "default" and node.args)
         node = node.node
     names: list[str] = []
     while isinstance(node, nodes.Getattr):
@@ -92,4 +109,4 @@ def _field(node: Any) -> str:
         node = node.node
     if not isinstance(node, nodes.Name):
         raise Refused("template_invalid", 422, f"Line {node.lineno}: only {{{{fields}}}} may stand in a template.", field="body")
-    return ".".join([node.name, *reversed(names)])
+    return ".".join([node.name, *reversed(names)]), needed

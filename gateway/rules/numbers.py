@@ -28,7 +28,7 @@ _NOT_MOBILE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number as found: `state` is "ok", "missing", "invalid" or "not_mobile"; `e164` and `country` are None unless it parsed."""
+    """A number as found: `state` is ok, missing, invalid or not_mobile; `e164` and `country` are None unless it parsed."""
 
     raw: str
     state: str
@@ -56,7 +56,7 @@ def normalise(raw: str, region: str | None) -> Number:
         return Number(raw, "invalid")
     e164 = phonenumbers.format_number(parsed, PhoneNumberFormat.E164)
     country = phonenumbers.region_code_for_number(parsed)
-    if country is None:
+    if country is None and parsed.country_code is not None:
         country = phonenumbers.region_code_for_country_code(parsed.country_code)
     if country in ("ZZ", "001"):
         return Number(raw, "invalid", e164)

@@ -32,7 +32,10 @@ def after(fault: Fault, attempt: int, chance: float) -> Again | GiveUp:
     """What follows refusal number `attempt` (1 is the first); `chance` in [0, 1) spreads retries by ±20 %.
 
     Faults of the modem or the SIM are not the message's: they wait without counting, and the message's validity bounds them.
+    Raises ValueError for a fault that may have been sent: nothing here may repeat it.
     """
+    if fault.may_have_been_sent:
+        raise ValueError(f"{fault} is no refusal")
     spread = 0.8 + 0.4 * chance
     remedy = fault.remedy
     if fault.tries and attempt > fault.tries:
@@ -42,4 +45,4 @@ def after(fault: Fault, attempt: int, chance: float) -> Again | GiveUp:
     if remedy in _NOT_THE_MESSAGE:
         return Again(max(_MODEM_PAUSE_S, fault.min_delay_s) * spread, counted=False)
     steps = _LATER_S if remedy is Remedy.RETRY_LATER else _SOON_S
-    return Again(max(steps[min(attempt, len(steps)) - 1], fault.min_delay_s) * spread)
+    return Again(max(steps[min(max(attempt, 1), len(steps)) - 1], fault.min_delay_s) * spread)

@@ -308,9 +308,10 @@ class _Sqlite(Engine):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self.turn = Turn(path)
-        self.peewee = SqliteDatabase(
+        self.peewee: Any = SqliteDatabase(
             str(path),
             pragmas=[
+                ("page_size", 2048),  # a third fewer bytes per message on the card than 4096, and no slower; for new files
                 ("busy_timeout", 10_000),
                 ("journal_mode", "wal"),
                 ("synchronous", "full"),  # a 202 means on disk: with NORMAL the last commits vanish with the power
@@ -385,7 +386,7 @@ class _Postgresql(Engine):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        self.peewee = PostgresqlDatabase(url, prefer_psycopg3=True)
+        self.peewee: Any = PostgresqlDatabase(url, prefer_psycopg3=True)
         self._spelling: dict[str, str] = {}
 
     def dialect(self, sql: str) -> str:
@@ -404,7 +405,7 @@ class _Postgresql(Engine):
     @contextmanager
     def writing(self) -> Iterator[Any]:
         with self._translated("written"):
-            cursor = self.cursor()
+            cursor = self._idle_cursor()
             cursor.execute("BEGIN")
             try:
                 yield cursor
@@ -416,12 +417,19 @@ class _Postgresql(Engine):
     @contextmanager
     def reading(self) -> Iterator[Any]:
         with self._translated("read"):
-            cursor = self.cursor()
+            cursor = self._idle_cursor()
             cursor.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
                 yield cursor
             finally:
                 self._roll_back(cursor)
+
+    def _idle_cursor(self) -> Any:
+        """A cursor outside any transaction. A BEGIN inside one only warns, and its end ends both."""
+        cursor = self.cursor()
+        if cursor.connection.info.transaction_status == 2:  # INTRANS
+            raise RuntimeError("a transaction inside a transaction of the same thread")
+        return cursor
 
     def _roll_back(self, cursor: Any) -> None:
         try:

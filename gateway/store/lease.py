@@ -29,13 +29,19 @@ class Lease:
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise NameTaken(self._complaint(f"{socket.gethostname()} pid {_written(self._file)}")) from None
+            complaint = self._complaint(f"{socket.gethostname()} pid {_written(self._file)}")
+            os.close(self._file)
+            raise NameTaken(complaint) from None
         os.ftruncate(self._file, 0)
         os.pwrite(self._file, str(os.getpid()).encode(), 0)
         self._connection: Any = None
-        if database.is_postgresql:
-            self._lock_on_server()
-        self.epoch = database.transact(lambda tx: _renew(tx, name, holder, version, now))
+        try:
+            if database.is_postgresql:
+                self._lock_on_server()
+            self.epoch = database.transact(lambda tx: _renew(tx, name, holder, version, now))
+        except BaseException:
+            self.give_up()
+            raise
 
     def _lock_on_server(self) -> None:
         """A session lock on a connection of its own: it ends with the process, wherever that runs."""
@@ -45,7 +51,6 @@ class Lease:
         self._connection = psycopg.connect(self._database.url, autocommit=True)
         row = self._connection.execute("SELECT pg_try_advisory_lock(%s)", (key,)).fetchone()
         if not row[0]:
-            self._connection.close()
             with self._database.read() as view:
                 holder = view.value("SELECT holder FROM gateway WHERE name = ?", self.name)
             raise NameTaken(self._complaint(holder))

@@ -14,7 +14,7 @@ from typing import Final
 
 from gateway import keys
 from gateway.config import Config
-from gateway.errors import Refused, RingpostError
+from gateway.errors import Refused
 from gateway.keys import Keys
 from gateway.rules.permissions import PERMISSIONS, ROLES
 from gateway.store import ids, schema
@@ -43,10 +43,6 @@ LANGUAGE: Final = re.compile(r"[a-z]{2,3}(-[A-Z][a-z]{3})?(-[A-Z]{2})?")
 EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+")
 
 
-class OtherKeys(RingpostError):
-    """The key files in `state_dir/keys` are not those this database was made with."""
-
-
 def prepare(config: Config, database: Database, *, test: bool = False) -> list[str]:
     """Make the database ready for service: schema, keys, their fingerprints; the migrations that ran. Changes nothing twice.
 
@@ -73,33 +69,16 @@ def mark_as_test(tx: Transaction) -> None:
     tx.execute("INSERT INTO setting (name, value) VALUES ('test', '1')")
 
 
-def bind_keys(tx: Transaction, keys: Keys) -> None:
-    """Remember the keys' fingerprints in a fresh database. Raises OtherKeys where others are remembered.
+def bind_keys(tx: Transaction, box: Keys) -> None:
+    """Remember the keys' fingerprints in a fresh database. Raises keys.OtherKeys where others are remembered.
 
     With another phone key every STOP would be forgotten; with another seal key no webhook could be signed.
     """
-    known = {row["name"]: row["value"] for row in tx.all("SELECT name, value FROM setting WHERE name LIKE 'key.%'")}
-    for name, fingerprint in keys.fingerprints().items():
-        kept = known.get(f"key.{name}")
-        if kept is None:
+    known = schema.known_keys(tx)
+    box.must_match(known)
+    for name, fingerprint in box.fingerprints().items():
+        if name not in known:
             tx.execute("INSERT INTO setting (name, value) VALUES (?, ?)", f"key.{name}", fingerprint)
-        elif kept != fingerprint:
-            raise OtherKeys(_other_key(name))
-
-
-def check_keys(view: View, keys: Keys) -> None:
-    """Raises OtherKeys unless these are the keys this database was made with."""
-    known = {row["name"]: row["value"] for row in view.all("SELECT name, value FROM setting WHERE name LIKE 'key.%'")}
-    for name, fingerprint in keys.fingerprints().items():
-        if known.get(f"key.{name}", fingerprint) != fingerprint:
-            raise OtherKeys(_other_key(name))
-
-
-def _other_key(name: str) -> str:
-    return (
-        f"keys/{name}.key is not the one this database was made with: bring back the keys directory of the backup, or copy it "
-        "from the machine that shares this database"
-    )
 
 
 def create_organisation(

@@ -188,7 +188,7 @@ CREATE TABLE subject_salt (subject TEXT PRIMARY KEY, salt TEXT NOT NULL) {rowles
 
 def up(migrator, db):
     sqlite = type(db).__name__.startswith("Sqlite")
-    script = TABLES.replace("{serial}", "INTEGER PRIMARY KEY AUTOINCREMENT" if sqlite else "BIGSERIAL PRIMARY KEY")
+    script = TABLES.replace("{serial}", "INTEGER PRIMARY KEY" if sqlite else "BIGSERIAL PRIMARY KEY")
     script = script.replace("{rowless}", "WITHOUT ROWID" if sqlite else "")
     for statement in script.split(";"):
         if statement.strip():
