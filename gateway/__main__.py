@@ -77,7 +77,7 @@ class Daemon:
         self._wake = wake.listen(state_dir)
         self._stop = threading.Event()
         self._failed = False
-        self._fleet = Fleet(config, self._database, self._clock, inbound, epoch, on_lease_lost=self._lease_lost)
+        self._fleet = Fleet(config, self._database, self._clock, inbound, epoch, on_failure=self._fail)
         self._housekeeping = Housekeeping(self._database, self._clock, inbound, name, epoch)
         self._dispatcher = Dispatcher(self._database, self._clock, secrets.seal)
         self._threads = [threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="webhooks", daemon=True)]
@@ -129,8 +129,8 @@ class Daemon:
         self._stop.set()
         self._ring()
 
-    def _lease_lost(self) -> None:
-        """Another gateway of this name took over: write nothing more."""
+    def _fail(self) -> None:
+        """Another gateway took over, or a thread met a bug: end, so that whoever watches starts anew."""
         self._failed = True
         self._stop.set()
         self._ring()

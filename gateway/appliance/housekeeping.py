@@ -56,6 +56,9 @@ class Housekeeping(threading.Thread):
                 log.error("housekeeping=%s", error)
             except LeaseLost:
                 return  # the workers meet it too and end the process
+            except Exception:  # one row that trips a rule must not stop holds and expiries for good
+                log.exception("housekeeping")
+                next_look = self._clock.monotonic() + 5.0
             self._bell.wait(self._clock.real_seconds(1.0))
         self._database.close()
 

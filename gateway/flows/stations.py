@@ -134,3 +134,10 @@ def beat(tx: Transaction, gateway: str, epoch: int, now: int) -> None:
     """The gateway is alive; raises LeaseLost when another took over."""
     check_epoch(tx, gateway, epoch)
     tx.execute("UPDATE gateway SET heartbeat_at = ? WHERE name = ?", now, gateway)
+
+
+def park(tx: Transaction, gateway: str, name: str, reason: str, now: int) -> None:
+    """The card refuses to send: nothing more through this modem until a person has looked; its messages keep waiting."""
+    set_modem(tx, gateway, name, now, parked=1, reason=reason)
+    row_id = modem_id(tx, gateway, name, now)
+    tx.audit(now, f"gateway:{gateway}", "modem.park", row_id, {"reason": reason})

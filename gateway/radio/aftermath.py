@@ -48,7 +48,13 @@ class Aftermath:
         return _LONG_AGO_S if age_s > SILENCE_MAX_S + needed else needed  # then only what waits in the tty is read
 
     def settle_late(self, part: Part, result: LateResult) -> None:
-        """The final result of the one part left on the air, heard after all."""
+        """The final result of the one part left on the air, heard after all; a report may have been faster."""
+        try:
+            self._settle(part, result)
+        except settle.IntentLost:
+            log.info("message=%s part=%d already_settled", part.message_id, part.number)
+
+    def _settle(self, part: Part, result: LateResult) -> None:
         if result.tp_mr is not None:
             self._transact(lambda tx, now: settle.sent(tx, part, result.tp_mr, now))
         elif result.fault is not None and not result.fault.may_have_been_sent:

@@ -14,7 +14,7 @@ class Fleet:
     """The workers of a gateway. `start`, `poke` whenever something changed, `stop` at the end."""
 
     def __init__(
-        self, config: Config, database: Database, clock: Clock, desk: Desk, epoch: int, *, on_lease_lost: Callable[[], None]
+        self, config: Config, database: Database, clock: Clock, desk: Desk, epoch: int, *, on_failure: Callable[[], None]
     ) -> None:
         pins = {sim.iccid: sim.pin_file for sim in config.sims if sim.pin_file is not None}
         name = config.gateway.name
@@ -26,7 +26,7 @@ class Fleet:
                 database,
                 clock,
                 desk,
-                on_lease_lost=on_lease_lost,
+                on_failure=on_failure,
             )
             for modem in config.modems
         ]

@@ -18,6 +18,7 @@ from gateway.clock import Clock
 from gateway.errors import LeaseLost
 from gateway.flows import settle, stations
 from gateway.flows.claim import Claimed, Station, check_epoch, claim
+from gateway.flows.endings import StateMoved
 from gateway.flows.receive import Desk
 from gateway.radio import commands
 from gateway.radio.aftermath import Aftermath
@@ -81,13 +82,13 @@ class _OnAir:
 class Worker(threading.Thread):
     """The thread of one modem. `poke` wakes it, `stop` ends it after the part that is on the air."""
 
-    def __init__(self, post: Post, database: Database, clock: Clock, desk: Desk, *, on_lease_lost: Callable[[], None]) -> None:
+    def __init__(self, post: Post, database: Database, clock: Clock, desk: Desk, *, on_failure: Callable[[], None]) -> None:
         super().__init__(name=f"modem-{post.name}", daemon=True)
         self.post = post
         self._database = database
         self._clock = clock
         self._desk = desk
-        self._on_lease_lost = on_lease_lost
+        self._on_failure = on_failure
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = threading.Event()
         self._lanes = Lanes()
@@ -131,7 +132,7 @@ class Worker(threading.Thread):
                 self._serve()
             except LeaseLost as error:
                 log.error("modem=%s %s", self.post.name, error)
-                self._on_lease_lost()
+                self._on_failure()
                 return
             except SimProblem as error:
                 self._set_state("sim", f"{error.kind.value}: {error.detail}")
@@ -146,6 +147,13 @@ class Worker(threading.Thread):
                 self._close()
             except StoreUnavailable as error:
                 log.error("modem=%s %s", self.post.name, error)
+            except (settle.IntentLost, StateMoved) as error:
+                log.warning("modem=%s somebody_was_faster=%s", self.post.name, error)
+                pause = 0.2
+            except Exception:  # a bug: the process ends and is started again, rather than live on without this modem
+                log.exception("modem=%s", self.post.name)
+                self._on_failure()
+                return
             self._pause(pause)
         self._close()
         self._database.close()
@@ -298,7 +306,8 @@ class Worker(threading.Thread):
         station = self._station
         if station is not None and not self._is_paused():
             with self._database.read() as view:
-                due = stations.next_due(view, station.sender_ids)
+                parked = stations.is_parked(view, station.gateway, station.modem)
+                due = None if parked else stations.next_due(view, station.sender_ids)
             if due is not None:
                 wait = min(wait, max(0.0, (due - self._clock.now_ms()) / 1000) + 0.001)
         return wait
@@ -334,7 +343,7 @@ class Worker(threading.Thread):
             check_epoch(tx, station.gateway, station.epoch)
             if finish is not None:
                 finish(tx, now)
-            if not may_claim:
+            if not may_claim or stations.is_parked(tx, station.gateway, station.modem):
                 return None
             claimed = claim(tx, station, self._lanes.order(), now)
             return None if claimed is None else self._intend(tx, claimed, claimed.parts[0], now)
@@ -440,7 +449,14 @@ class Worker(threading.Thread):
             self._no_network_until = self._clock.monotonic() + 5.0
         if fault.empty_storage:
             self._arrivals.fetch_soon()
-        following = self._next(lambda tx, now: settle.refused(tx, part, verdict, str(fault), now))
+        name, gateway = self.post.name, self.post.gateway
+
+        def finish(tx: Transaction, now: int) -> None:
+            settle.refused(tx, part, verdict, str(fault), now)
+            if fault.remedy is Remedy.PARK_SIM:
+                stations.park(tx, gateway, name, str(fault), now)
+
+        following = self._next(finish)
         if fault.remedy is Remedy.MODEM and following is None:
             modem.start()
         return following

@@ -9,7 +9,7 @@ from modem.faults import Fault, Remedy
 
 _SOON_S = (5.0, 15.0, 30.0, 60.0, 120.0, 300.0)
 _LATER_S = (60.0, 300.0, 900.0, 3600.0)
-_NOT_THE_MESSAGE = frozenset({Remedy.MODEM, Remedy.HOLD, Remedy.CONFIG, Remedy.WAIT})
+_NOT_THE_MESSAGE = frozenset({Remedy.MODEM, Remedy.HOLD, Remedy.CONFIG, Remedy.WAIT, Remedy.PARK_SIM})
 _MODEM_PAUSE_S = 5.0
 
 
@@ -40,7 +40,7 @@ def after(fault: Fault, attempt: int, chance: float) -> Again | GiveUp:
     remedy = fault.remedy
     if fault.tries and attempt > fault.tries:
         remedy = fault.then
-    if remedy in (Remedy.FAIL, Remedy.PARK_SIM):
+    if remedy is Remedy.FAIL:
         return GiveUp(fault.meaning)
     if remedy in _NOT_THE_MESSAGE:
         return Again(max(_MODEM_PAUSE_S, fault.min_delay_s) * spread, counted=False)

@@ -39,7 +39,7 @@ class Bench:
             self.office.database,
             self.clock,
             self.office.desk,
-            on_lease_lost=lambda: None,
+            on_failure=lambda: None,
         )
         self.workers.append(worker)
         worker.start()
@@ -204,6 +204,19 @@ def test_a_passing_refusal_is_tried_again_and_arrives_once(bench: Bench, code: i
     assert bench.texts_on_air() == {"Först nej": 1, "Annan": 1}
 
 
+def test_a_card_that_refuses_to_send_parks_its_modem_and_fails_no_message(bench: Bench) -> None:
+    bench.start()
+    warm_up(bench, 1)
+    bench.stick.control.fault("cms", code=310)
+    ids = bench.send("Kortet vägrar", "Nästa väntar")
+    until(lambda: parked(bench) == 1)
+    assert bench.states(ids) == ["queued", "queued"]
+    with bench.office.database.write() as tx:
+        tx.execute("UPDATE modem SET parked = 0")
+    bench.wait_for(ids, "delivered")
+    assert bench.texts_on_air()["Kortet vägrar"] == 1
+
+
 def test_a_sim_busy_for_five_seconds_at_the_start_is_waited_for(bench: Bench) -> None:
     bench.stick.control.fault("sim_busy", seconds=5)
     bench.start()
@@ -292,6 +305,12 @@ def test_nothing_personal_stands_in_the_log(bench: Bench, caplog: pytest.LogCapt
     assert "Hemlig" not in said
     assert not re.search(r"\+?4670174\d{4}", said)
     assert "1047714060" not in said, "nor a number in its semi-octets"
+
+
+def parked(bench: Bench) -> int:
+    """Whether the modem is parked."""
+    with bench.office.database.read() as view:
+        return int(view.value("SELECT parked FROM modem"))
 
 
 def received(bench: Bench) -> list[str]:
