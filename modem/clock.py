@@ -52,7 +52,8 @@ class RealClock:
 class FileClock:
     """A test clock for whole processes: offset and speed read from a file that a test rewrites.
 
-    The file holds `{"offset_s": 0.0, "speed": 1.0, "since_s": 1760000000.0}`. Wall time is
+    The file holds `{"offset_s": 0.0, "speed": 1.0, "since_s": 1760000000.0, "source": "file"}`; `source` is what vouches for the
+    time, "" for nothing. Wall time is
     `since_s + offset_s + (real - since_s) * speed`, the same in every process that reads the file.
     A rewritten file takes effect within 50 ms (waits are cut that short). Raises ValueError for an unreadable file.
     """
@@ -65,16 +66,17 @@ class FileClock:
         self._looked = float("-inf")
         self._offset_s = 0.0
         self._speed = 1.0
+        self._source = "file"
         self._since_s = time.time()
         self._mono_base = self._mono_real = time.monotonic()
         self._look(force=True)
 
     @staticmethod
-    def write(path: str | os.PathLike[str], *, offset_s: float = 0.0, speed: float = 1.0) -> None:
+    def write(path: str | os.PathLike[str], *, offset_s: float = 0.0, speed: float = 1.0, source: str = "file") -> None:
         """Write a clock file atomically, starting now."""
         target = Path(path)
         fresh = target.with_suffix(".new")
-        fresh.write_text(json.dumps({"offset_s": offset_s, "speed": speed, "since_s": time.time()}))
+        fresh.write_text(json.dumps({"offset_s": offset_s, "speed": speed, "since_s": time.time(), "source": source}))
         fresh.replace(target)
 
     def _look(self, *, force: bool = False) -> None:
@@ -90,11 +92,18 @@ class FileClock:
             values = json.loads(self._path.read_text())
             offset_s, speed = float(values["offset_s"]), float(values["speed"])
             since_s = float(values.get("since_s", time.time()))
+            self._source = str(values.get("source", "file"))
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(f"test clock file {self._path}: {error}") from error
         self._mono_base += (real - self._mono_real) * self._speed
         self._mono_real = real
         self._stamp, self._offset_s, self._speed, self._since_s = stamp, offset_s, speed, since_s
+
+    @property
+    def source(self) -> str:
+        """What vouches for this time."""
+        self._look()
+        return self._source
 
     def now_ms(self) -> int:
         self._look()

@@ -301,6 +301,7 @@ class Modem(gsmmodem.modem.GsmModem, Link):  # type: ignore[misc]
         indication = self._choose_indication()
         smsc = self._smsc()
         self._try(commands.setting("AT+CREG=2"))
+        self._try(commands.setting("AT+CLIP=1"))  # who rings (27.007 §7.6)
         self._link_mode = self.profile.link_mode
         self._link_until = float("-inf")
         self.catch_up()
@@ -608,6 +609,10 @@ class Modem(gsmmodem.modem.GsmModem, Link):  # type: ignore[misc]
         """AT+CNMA after a routed PDU was stored durably; nothing unless CSMS=1 was agreed. A refusal is ignored."""
         if self._acknowledging:
             self._try(commands.ACKNOWLEDGE)
+
+    def hang_up(self) -> None:
+        """AT+CHUP: reject whoever rings (27.007 §6.5). A refusal is ignored: the network gives up by itself."""
+        self._try(commands.setting("AT+CHUP"))
 
     # Questions.
 

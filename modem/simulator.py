@@ -111,6 +111,7 @@ __all__ = [
 ]
 
 _MOST_UNREAD = 65536  # what a client that does not read may leave behind; then new output is dropped, as a UART would
+_SELECT_MOST = 1024  # FD_SETSIZE
 _CLOCK_LOOK_S = 0.05  # a test clock may jump while we sleep
 
 
@@ -335,8 +336,7 @@ class _Shell:
         if pty is not None:
             reads += [pty.master] if pty.closings is None else [pty.master, pty.closings]
         writes = [pty.master] if pty is not None and pty.backlog else []
-        ready, _, _ = select.select(reads, writes, (), self._pause_s())
-        for fd in ready:
+        for fd in _readable(reads, writes, self._pause_s()):
             self._serve(fd)
 
     def _serve(self, fd: int) -> None:
@@ -427,6 +427,17 @@ class _Shell:
         except OSError:
             self._callers.pop(caller.connection.fileno(), None)
             caller.connection.close()
+
+
+def _readable(reads: list[int], writes: list[int], pause_s: float | None) -> list[int]:
+    """select(), which keeps microseconds; poll() where a process has more descriptors open than select() can take."""
+    if max([*reads, *writes]) < _SELECT_MOST:
+        return select.select(reads, writes, (), pause_s)[0]
+    poller = select.poll()
+    for fd in {*reads, *writes}:
+        poller.register(fd, (select.POLLIN if fd in reads else 0) | (select.POLLOUT if fd in writes else 0))
+    found = poller.poll(None if pause_s is None else pause_s * 1000)
+    return [fd for fd, events in found if fd in reads and events & ~select.POLLOUT]
 
 
 def _listen(path: str) -> socket.socket:
