@@ -1,0 +1,75 @@
+"""Lists of people, of the tree, and of what is granted singly."""
+
+from collections.abc import Collection
+from typing import Any
+
+from gateway.store.database import Row, View
+
+_USER = (
+    "SELECT u.id, u.email, u.name, u.unit_id, u.roles, u.seat, u.active, u.version, u.created_at, u.last_used_at, o.ref AS unit"
+    " FROM app_user u JOIN organisation o ON o.id = u.unit_id"
+)
+
+
+def users(
+    view: View,
+    organisation_id: str,
+    after: str | None,
+    limit: int,
+    *,
+    units: Collection[str] | None = None,
+    role: str | None = None,
+    seat: bool | None = None,
+    active: bool | None = None,
+    idle_since: int | None = None,
+) -> list[Row]:
+    """People by id; `idle_since` wants those who were never seen, or not since then."""
+    where, values = ["u.organisation_id = ?", "u.id > ?"], [organisation_id, after or ""]
+    if units is not None:
+        where.append(f"u.unit_id IN ({', '.join('?' * len(units))})")
+        values += list(units)
+    if role is not None:
+        where.append("u.roles LIKE ?")
+        values.append(f'%"{role}"%')
+    more: list[Any] = list(values)
+    for column, wanted in (("seat", seat), ("active", active)):
+        if wanted is not None:
+            where.append(f"u.{column} = ?")
+            more.append(int(wanted))
+    if idle_since is not None:
+        where.append("COALESCE(u.last_used_at, 0) < ?")
+        more.append(idle_since)
+    return view.all(f"{_USER} WHERE {' AND '.join(where)} ORDER BY u.id LIMIT ?", *more, limit + 1)
+
+
+def user(view: View, user_id: str) -> Row:
+    """One person as the lists show them."""
+    row = view.one(f"{_USER} WHERE u.id = ?", user_id)
+    assert row is not None
+    return row
+
+
+def everybody(view: View, organisation_id: str) -> list[Row]:
+    """Every person of an organisation, by e-mail address."""
+    return view.all(f"{_USER} WHERE u.organisation_id = ? ORDER BY u.email", organisation_id)
+
+
+def nodes(view: View, organisation_id: str) -> list[Row]:
+    """The whole tree with how many people and cases each node has."""
+    return view.all(
+        "SELECT o.*, (SELECT COUNT(*) FROM app_user u WHERE u.unit_id = o.id) AS users,"
+        " (SELECT COUNT(*) FROM hiring_case c WHERE c.unit_id = o.id) AS cases"
+        " FROM organisation o WHERE o.root_id = ? ORDER BY o.ref",
+        organisation_id,
+    )
+
+
+def grants(view: View, organisation_id: str, units: Collection[str]) -> list[Row]:
+    """What is granted singly at these nodes."""
+    return view.all(
+        "SELECT g.*, u.email, o.ref AS unit FROM right_grant g JOIN organisation o ON o.id = g.unit_id"
+        f" LEFT JOIN app_user u ON u.id = g.user_id WHERE g.organisation_id = ? AND g.unit_id IN ({', '.join('?' * len(units))})"
+        " ORDER BY g.id",
+        organisation_id,
+        *units,
+    )
