@@ -70,6 +70,7 @@ PURPOSE_OF_KIND: dict[str, str] = {
     "interview_reminder": "recruiting_process",
     "offer_notice": "recruiting_process",
     "consent_optin": "recruiting_process",
+    "consent_reminder": "recruiting_process",
     "identification": "recruiting_process",
     "talent_pool": "talent_pool",
     "job_alert": "job_alerts",

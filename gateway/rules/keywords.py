@@ -6,7 +6,7 @@ Pure; the words come from config/keywords.toml. The comparison folds case, accen
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -22,6 +22,18 @@ class Keyword(StrEnum):
     STOP = "stop"
     START = "start"
     HELP = "help"
+
+
+class Fuzzy(StrEnum):
+    """What a message that is no keyword seems to ask for (requirements §3.3)."""
+
+    OPT_OUT = "opt_out"
+    PAUSE = "pause"
+
+
+_WORD = re.compile(r"\w+(?:['’]\w+)*")
+_LONGEST_LOOK = 4_000
+"""Hostile texts are long; a plea stands near the beginning."""
 
 
 def fold(text: str) -> str:
@@ -68,6 +80,32 @@ class Keywords:
     plus_one: Words
     """Looked at as well for numbers of +1, whatever is awaited."""
     languages: Mapping[str, Words]
+    inside: frozenset[str] = frozenset()
+    """For +1: words and phrases that opt out from anywhere in a longer message."""
+    phrases: frozenset[str] = frozenset()
+    """Elsewhere: phrases that pause the thread until a colleague has looked."""
+
+    def with_additions(self, additions: Iterable[tuple[str, str, str]]) -> "Keywords":
+        """These words and an administrator's own: (language or "*", kind, word). Nothing is ever taken away."""
+        found = list(additions)
+        if not found:
+            return self
+        everywhere, languages, phrases = self.everywhere, dict(self.languages), set(self.phrases)
+        for language, kind, word in found:
+            if kind == "stop_phrase":
+                phrases.add(fold(word))
+            elif language == "*":
+                everywhere = _with_word(everywhere, kind, word)
+            else:
+                languages[language] = _with_word(languages.get(language, _NO_WORDS), kind, word)
+        return Keywords(everywhere, self.plus_one, languages, self.inside, frozenset(phrases))
+
+    def fuzzy(self, text: str, *, plus_one: bool) -> Fuzzy | None:
+        """What a longer message seems to ask for: an opt-out at once (+1), a pause elsewhere, or nothing."""
+        words = f" {' '.join(_WORD.findall(fold(text[:_LONGEST_LOOK])))} "
+        if plus_one and any(f" {phrase} " in words for phrase in (*self.inside, *self.phrases)):
+            return Fuzzy.OPT_OUT
+        return Fuzzy.PAUSE if any(f" {phrase} " in words for phrase in self.phrases) else None
 
     def match(
         self,
@@ -99,6 +137,14 @@ class Keywords:
             if word in words.start or (pending and word in words.pending):
                 return Keyword.START
         return Keyword.HELP if any(word in words.help for words in sets) else None
+
+
+_NO_WORDS = Words(frozenset(), frozenset(), frozenset(), frozenset(), frozenset())
+
+
+def _with_word(words: Words, kind: str, word: str) -> Words:
+    more = _spellings(word)
+    return replace(words, **{kind: getattr(words, kind) | more})
 
 
 def words_from(table: Mapping[str, Any]) -> Words:
