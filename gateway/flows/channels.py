@@ -1,0 +1,78 @@
+"""On which channels a user may write to a candidate now (S5, S50): the very gates of accept, asked without sending anything.
+
+A channel that is switched off is not listed at all. E-mail is the applicant tracking system's: `use` says so, and whether it can
+be sent is not for this box to say.
+"""
+
+from dataclasses import dataclass
+
+from gateway.errors import Refused
+from gateway.flows.accept import CHANNELS, Submission, preview
+from gateway.flows.facts import find_candidate
+from gateway.store.database import Row, View
+
+WINDOW_MS = 24 * 3_600_000
+"""S43: how long after a candidate's message a free text may follow on WhatsApp."""
+_WINDOWED = "whatsapp"
+
+
+@dataclass(frozen=True, slots=True)
+class Openness:
+    """One channel: `reason` is the code of the gate that objects, `hold` what a message would wait for."""
+
+    channel: str
+    available: bool
+    reason: str | None = None
+    use: str | None = None
+    hold: str | None = None
+    window_expires_at: int | None = None
+
+
+def channels_for(
+    view: View, organisation_id: str, actor: str, user: str, candidate_ref: str, case_ref: str | None, now: int
+) -> list[Openness]:
+    """Every channel that is switched on. Raises Refused for an unknown user, candidate or case."""
+    candidate = find_candidate(view, organisation_id, candidate_ref)
+    found = [
+        _openness(
+            view,
+            Submission(
+                organisation_id=organisation_id,
+                actor=actor,
+                user=user,
+                candidate_ref=candidate_ref,
+                case_ref=case_ref,
+                pool_ref=None if case_ref is not None else "-",
+                channel=channel,
+                kind="contact",
+                text=".",
+            ),
+            candidate,
+            now,
+        )
+        for channel in CHANNELS
+    ]
+    return [each for each in found if each is not None]
+
+
+def window_of(view: View, candidate: Row, channel: str) -> int | None:
+    """Until when a free text may be sent on a channel that has a window (S43); None for others, and before the first message."""
+    if channel != _WINDOWED:
+        return None
+    last = view.value(
+        "SELECT MAX(last_in_at) AS last FROM thread WHERE candidate_id = ? AND channel = ?", candidate["id"], channel
+    )
+    return None if last is None else int(last) + WINDOW_MS
+
+
+def _openness(view: View, trial: Submission, candidate: Row, now: int) -> Openness | None:
+    seen = preview(view, trial, now)
+    refused: Refused | None = seen.refused
+    if trial.channel == "email":
+        return Openness("email", True, use="email")
+    window = window_of(view, candidate, trial.channel)
+    if refused is None:
+        return Openness(trial.channel, True, hold=None if seen.hold is None else seen.hold.reason, window_expires_at=window)
+    if refused.code == "channel_disabled":
+        return None
+    return Openness(trial.channel, False, reason=refused.code, window_expires_at=window)
