@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 TEST_STAMP := $(VENV)/.ready-test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick prove lint bench test-deps clean
+.PHONY: help setup demo test quick prove requirements lint bench test-deps clean
 
 help:  ## this list
 	@echo "Ringpost: an SMS gateway for recruiters, on your own desk."
@@ -38,6 +38,9 @@ quick: $(TEST_STAMP)  ## the fast tests only, under 90 seconds
 
 prove: $(TEST_STAMP)  ## the long proofs: hundreds of kills, a million hostile PDUs
 	@$(BIN)/python -m tests.prove
+
+requirements: $(TEST_STAMP)  ## the mission row by row: what each asks, the tests that prove it, pass or fail
+	@$(BIN)/python -m tests.requirements
 
 lint: $(TEST_STAMP)  ## ruff and mypy, strict
 	@$(BIN)/ruff check .

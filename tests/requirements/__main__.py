@@ -1,0 +1,64 @@
+"""`make requirements`: run the requirement tests and print one line per row of the mission, from the run itself."""
+
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from tests.requirements.rows import NOT_YET, ROWS
+
+HERE = Path(__file__).parent
+
+
+class Tally:
+    """A pytest plugin that notes which rows each test speaks for, and how it ended."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, list[str]] = defaultdict(list)
+        self.outcomes: dict[str, str] = {}
+
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        for item in items:
+            for mark in item.iter_markers("requirement"):
+                for row in mark.args:
+                    if row not in ROWS:
+                        raise pytest.UsageError(f"{item.nodeid}: there is no row {row}")
+                    if item.nodeid not in self.rows[row]:
+                        self.rows[row].append(item.nodeid)
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        worse = {"passed": 0, "skipped": 1, "failed": 2}
+        before = self.outcomes.get(report.nodeid, "passed")
+        self.outcomes[report.nodeid] = max(before, report.outcome, key=worse.__getitem__)
+
+    def verdict(self, row: str) -> str:
+        """pass, fail or not yet."""
+        outcomes = [self.outcomes.get(test, "skipped") for test in self.rows[row]]
+        if not outcomes:
+            return "not yet"
+        if any(outcome != "passed" for outcome in outcomes):
+            return "fail"
+        return "pass"
+
+
+def main() -> int:
+    """Run, print, and end with 1 when a row fails or is missing that should not be."""
+    tally = Tally()
+    pytest.main(["-q", "--no-header", "-p", "no:cacheprovider", str(HERE), *sys.argv[1:]], plugins=[tally])
+    print()
+    missing = []
+    for row, behaviour in ROWS.items():
+        verdict = tally.verdict(row)
+        names = [test.split("::", 1)[1] for test in tally.rows[row]]
+        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+        note = " (transport later)" if row in NOT_YET else ""
+        print(f"{row:<4} {verdict:<8} {behaviour}{note}: {shown or '-'}")
+        if verdict == "fail" or (verdict == "not yet" and row not in NOT_YET):
+            missing.append(row)
+    print(f"\n{len(ROWS) - len(missing)} of {len(ROWS)} rows hold." + (f" Missing: {', '.join(missing)}" if missing else ""))
+    return 1 if missing else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
