@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from types import FrameType
+from typing import Any
 
 from gateway import __version__, desk, keys, wake
 from gateway import clock as clocks
@@ -58,6 +60,7 @@ class Daemon:
 
     def __init__(self, config: Config) -> None:
         from gateway.appliance.housekeeping import Housekeeping
+        from gateway.appliance.upkeep import Upkeep
         from gateway.outward.webhooks import Dispatcher
         from gateway.radio.fleet import Fleet
         from gateway.store.lease import Lease
@@ -71,7 +74,7 @@ class Daemon:
         secrets = keys.load(state_dir)
         name = config.gateway.name
         self._lease = Lease(self._database, name, state_dir, __version__, self._clock.now_ms())
-        inbound = desk.open_desk(secrets.phone)
+        inbound = desk.open_desk(secrets.phone, desk.open_interviews(config.web.candidate_base, secrets.token))
         epoch = self._lease.epoch
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._wake = wake.listen(state_dir)
@@ -79,8 +82,17 @@ class Daemon:
         self._failed = False
         self._fleet = Fleet(config, self._database, self._clock, inbound, epoch, on_failure=self._fail)
         self._housekeeping = Housekeeping(self._database, self._clock, inbound, name, epoch)
+        self._housekeeping.upkeep = Upkeep(self._database, state_dir, secrets).look
         self._dispatcher = Dispatcher(self._database, self._clock, secrets.seal)
         self._threads = [threading.Thread(target=self._dispatcher.run, args=(self._stop,), name="webhooks", daemon=True)]
+        self._mailer: Any = None
+        if config.smtp is not None:
+            from gateway.flows import notices
+            from gateway.outward.mail import Mailer
+
+            self._mailer = Mailer(self._database, self._clock, config.smtp, secrets.seal)
+            self._threads.append(self._mailer)
+            self._housekeeping.send_notices = partial(notices.sweep, self._database, secrets.seal, config.web.public_url)
         if self._database.is_postgresql:
             from gateway.store.seal import keep_sealing
 
@@ -111,10 +123,14 @@ class Daemon:
                 self._fleet.poke()
                 self._housekeeping.nudge()
                 self._dispatcher.nudge()
+                if self._mailer is not None:
+                    self._mailer.nudge()
         log.info("gateway=%s stopping", self._config.gateway.name)
         self._housekeeping.stop()
         self._fleet.stop(STOP_S)
         self._dispatcher.nudge()
+        if self._mailer is not None:
+            self._mailer.stop()
         for thread in self._threads:
             thread.join(5)
         self._lease.give_up()

@@ -19,10 +19,14 @@ from gateway.flows.accept import KINDS
 from gateway.flows.apply_rows import Applying, Change
 from gateway.flows.endpoints import EVENT_TYPES, secret_bytes
 from gateway.keys import Keys
+from gateway.rules.budgets import PERIODS
 from gateway.rules.consent import LOCKED_OFF
+from gateway.rules.countries import POLICIES, STATES
 from gateway.rules.merge_fields import compile_template
 from gateway.rules.numbers import normalise
 from gateway.rules.permissions import PERMISSIONS, ROLES
+from gateway.rules.templates import check_body, fields_from
+from gateway.rules.wordings import KINDS as WORDING_KINDS
 from gateway.store import setup
 from gateway.store.database import Database
 from gateway.toml_tables import Document, Table
@@ -31,9 +35,8 @@ __all__ = ["Change", "Plan", "Row", "apply"]
 
 TABLES = ("organisation", "unit", "user", "case", "country", "sender", "text", "template", "webhook")
 CHANNELS = ("sms", "whatsapp")
-STATES = ("off", "requested", "documents", "testing", "active", "suspended")
 OPT_INS = ("double", "single")
-TEXT_KINDS = ("identification", "consent_optin", "stop_confirmation", "help")
+TEXT_KINDS = WORDING_KINDS
 DAYS = ("weekdays", "saturday", "sunday")
 """Every week has these; the others are for countries where one of them differs."""
 OTHER_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "holidays")
@@ -113,14 +116,14 @@ class _Undo(Exception):
 
 
 _KEYS: dict[str, tuple[str, ...]] = {
-    "organisation": ("ref", "name", "language", "zone", "region", "sms", "credits"),
+    "organisation": ("ref", "name", "language", "zone", "region", "sms", "seats", "credits"),
     "unit": ("ref", "name", "parent", "language", "zone", "region"),
     "user": ("email", "name", "roles", "seat", "unit", "active"),
     "case": ("ref", "title", "language", "unit", "team"),
-    "country": ("iso", "channel", "state", "opt_in", "hours", "price"),
-    "sender": ("number", "iccid", "countries", "international", "pacing", "active"),
+    "country": ("iso", "channel", "state", "opt_in", "hours", "price", *POLICIES, "links", "owner"),
+    "sender": ("number", "iccid", "countries", "international", "pacing", "budgets", "active"),
     "text": ("kind", "language", "body"),
-    "template": ("unit", "name", "kind", "channel", "language", "body", "max_parts"),
+    "template": ("unit", "name", "kind", "channel", "language", "body", "max_parts", "fields"),
     "webhook": ("url", "events", "secret_file", "active"),
 }
 
@@ -140,6 +143,7 @@ def _organisation(table: Table) -> Row:
         "name": table.text("name", allowed="the employer's name"),
         **_where(table),
         **({"sms_enabled": int(table.flag("sms", True))} if "sms" in table else {}),
+        **({"seats_total": table.number("seats", least=0, most=100_000)} if "seats" in table else {}),
         **({"credits": table.number("credits", least=0, most=1_000_000_000)} if "credits" in table else {}),
     }
     return Row(table, {"ref": _ref(table, "ref")}, values)
@@ -205,6 +209,11 @@ def _country(table: Table) -> Row:
         values["hours"] = _hours(table)
     if "price" in table:
         values["price"] = table.number("price", least=0, most=10_000)
+    for policy, allowed in (*POLICIES.items(), ("links", ("allowed", "forbidden"))):
+        if policy in table:
+            values[policy] = table.choice(policy, allowed)
+    if "owner" in table:
+        values["owner"] = table.text("owner")
     return Row(table, key, values)
 
 
@@ -262,21 +271,35 @@ def _sender(table: Table) -> Row:
     if "active" in table:
         values["active"] = table.flag("active", True)
     if "pacing" in table:
-        values["gap_ms"] = _gap_ms(table)
+        values |= _pacing(table)
+    if "budgets" in table:
+        values["budgets"] = _budgets(table)
     return Row(table, {"number": number.e164}, values)
 
 
-def _gap_ms(table: Table) -> int:
-    allowed = "{ gap_seconds = 6 }: the least time between two messages, 0 to 3600"
+def _pacing(table: Table) -> dict[str, int]:
+    allowed = "{ gap_seconds = 6, jitter_seconds = 1.5 }: the least time between two messages and what chance adds, 0 to 3600"
     value = table.values["pacing"]
     if not isinstance(value, dict):
         table.refuse("pacing", allowed)
-    pacing = Table(table.document, (*table.path, "pacing"), f"{table.title} pacing", value, ("gap_seconds",))
+    pacing = Table(table.document, (*table.path, "pacing"), f"{table.title} pacing", value, ("gap_seconds", "jitter_seconds"))
     pacing.need("gap_seconds", allowed)
-    gap = pacing.values["gap_seconds"]
-    if isinstance(gap, bool) or not isinstance(gap, (int, float)) or not 0 <= gap <= 3600:
-        pacing.refuse("gap_seconds", "a number of seconds from 0 to 3600")
-    return int(Decimal(str(gap)) * 1000)
+    found = {}
+    for key, column in (("gap_seconds", "gap_ms"), ("jitter_seconds", "jitter_ms")):
+        if key in pacing:
+            seconds = pacing.values[key]
+            if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= 3600:
+                pacing.refuse(key, "a number of seconds from 0 to 3600")
+            found[column] = int(Decimal(str(seconds)) * 1000)
+    return found
+
+
+def _budgets(table: Table) -> dict[str, int]:
+    value = table.values["budgets"]
+    if not isinstance(value, dict):
+        table.refuse("budgets", "{ minute = 10, hour = 100, day = 200, month = 4000, recipients = 250 }")
+    budgets = Table(table.document, (*table.path, "budgets"), f"{table.title} budgets", value, PERIODS)
+    return {period: budgets.number(period, least=0, most=10_000_000) for period in PERIODS if period in budgets}
 
 
 def _text(table: Table) -> Row:
@@ -289,7 +312,7 @@ def _template(table: Table) -> Row:
     key = {
         "unit": _ref(table, "unit") if "unit" in table else None,
         "name": table.text("name", allowed="the template's name"),
-        "channel": table.choice("channel", CHANNELS, "sms"),
+        "channel": table.choice("channel", (*CHANNELS, "email"), "sms"),
         "language": _language(table),
     }
     kind = table.choice("kind", KINDS)
@@ -298,8 +321,16 @@ def _template(table: Table) -> Row:
             "kind", f'found "{kind}", which never goes by {key["channel"]}; send it by e-mail from the applicant tracking system'
         )
     values: dict[str, Any] = {"kind": kind, "body": _body(table)}
-    if kind == "interview_invite" and "interview_link" not in compile_template(values["body"]).fields:
-        table.wrong("body", "a template of kind interview_invite needs {{interview_link}}, by which the candidate answers")
+    try:
+        declared = table.values.get("fields", [])
+        if not isinstance(declared, list) or not all(isinstance(row, dict) and "name" in row for row in declared):
+            table.refuse("fields", '[{ name = "floor", type = "text", sample = "4th floor" }]')
+        own = fields_from(declared)
+        if "fields" in table:
+            values["fields"] = [{"name": field.name, "type": field.type, "sample": field.sample} for field in own]
+        check_body(values["body"], kind or "", own)
+    except Refused as refused:
+        table.wrong(refused.field if refused.field in ("body", "fields") else None, refused.detail)
     if "max_parts" in table:
         values["max_parts"] = table.number("max_parts", least=1, most=10)
     return Row(table, key, values)

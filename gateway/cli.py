@@ -46,6 +46,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     (
         "Look inside",
         (
+            ("audit", "audit:audit", "Walk the audit's chain; names the first broken link."),
             ("pdu", "pdu:pdu", "Take an SMS PDU apart, or make one."),
             ("simulate-modem", "service:simulate_modem", "Offer a simulated modem to any AT program."),
         ),

@@ -103,6 +103,15 @@ class Web:
     public_url: str | None
     threads: int
     processes: int
+    candidate_url: str | None = None
+
+    @property
+    def candidate_base(self) -> str:
+        """What links for candidates begin with: `candidate_url`, what can be made of `candidate_listen`, or else `url`."""
+        if self.candidate_url is not None or self.candidate_listen is None:
+            return self.candidate_url or self.url
+        scheme = "http" if self.tls.mode == "off" else "https"
+        return f"{scheme}://{self.candidate_listen}"
 
     @property
     def url(self) -> str:
@@ -294,7 +303,7 @@ def _web(table: Table) -> Web:
     listen = _listen(table, "listen") or Listen("0.0.0.0", 8443)  # noqa: S104
     candidate_listen = _listen(table, "candidate_listen")
     tls = _tls(table)
-    public_url = _public_url(table)
+    public_url = _public_url(table, "public_url", "https://sms.acme.example")
     behind_proxy = public_url is not None and public_url.startswith("https://")
     for key, place in (("listen", listen), ("candidate_listen", candidate_listen)):
         if tls.mode == "off" and place is not None and not place.is_loopback and not behind_proxy:
@@ -312,6 +321,7 @@ def _web(table: Table) -> Web:
         public_url=public_url,
         threads=table.number("threads", 12, least=2, most=200),
         processes=table.number("processes", 1, least=1, most=16),
+        candidate_url=_public_url(table, "candidate_url", "https://jobs.acme.example"),
     )
 
 
@@ -350,14 +360,14 @@ def _tls(table: Table) -> Tls:
     return Tls("files", files.path_of("certificate"), files.path_of("key"))
 
 
-def _public_url(table: Table) -> str | None:
-    if "public_url" not in table:
+def _public_url(table: Table, key: str, example: str) -> str | None:
+    if key not in table:
         return None
-    allowed = 'the address people use, such as "https://sms.acme.example"'
-    text = table.text("public_url", allowed=allowed).rstrip("/")
+    allowed = f'the address people use, such as "{example}"'
+    text = table.text(key, allowed=allowed).rstrip("/")
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-        table.refuse("public_url", allowed)
+        table.refuse(key, allowed)
     return text
 
 

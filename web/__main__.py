@@ -16,6 +16,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import replace
 from types import FrameType
+from typing import Any
 
 from gateway import clock, config
 from gateway.config import Config, Listen
@@ -85,16 +86,34 @@ def serve(settings: Config, *, reuse_port: bool) -> int:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopping.set())
         server.open()
+        doors = [server]
+        if settings.web.candidate_listen is not None:
+            doors.append(_candidates_door(settings, app, certificate, reuse_port=reuse_port))
         log.info("listening url=%s pid=%d", _url(settings, server.port), os.getpid())
         while not stopping.wait(RENEWAL_LOOK_S):
             fresh = certificates.for_web(settings.web, settings.gateway.state_dir, time_source.now_ms())
             if fresh is not None:
-                server.ssl_adapter.context.load_cert_chain(str(fresh.certificate), str(fresh.key))
-        server.close()
+                for door in doors:
+                    door.ssl_adapter.context.load_cert_chain(str(fresh.certificate), str(fresh.key))
+        for door in doors:
+            door.close()
         log.info("stopped pid=%d", os.getpid())
         return 0
     finally:
         database.close()
+
+
+def _candidates_door(settings: Config, app: Any, certificate: Any, *, reuse_port: bool) -> Any:
+    """The candidates' pages on their own address, so that a proxy can publish them alone; few threads, to starve nobody."""
+    from web.server import Server
+
+    assert settings.web.candidate_listen is not None
+    threads = max(2, settings.web.threads // 4)
+    pages = app.extensions["ringpost.candidates"]
+    door = Server(pages, settings.web.candidate_listen, threads=threads, certificate=certificate, reuse_port=reuse_port)
+    door.open()
+    log.info("listening candidates=%s", settings.web.candidate_listen)
+    return door
 
 
 def _url(settings: Config, port: int) -> str:

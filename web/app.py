@@ -2,7 +2,9 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 from flask import Flask, Request, Response
 from flask.sessions import NullSession, SessionInterface, SessionMixin
@@ -15,21 +17,35 @@ from gateway.config import Config
 from gateway.store.database import Database
 from web import answers, guards, problems
 from web.api.candidates import candidates
+from web.api.compliance import compliance
 from web.api.consents import consents
+from web.api.countries import compliance as countries
 from web.api.credits import credits
 from web.api.docs import docs
 from web.api.events import Waiting, events
+from web.api.interviews import resource as interviews
 from web.api.messages import messages
 from web.api.modems import modems
+from web.api.organisations import organisations
+from web.api.reports import reports
 from web.api.resource import Problem
+from web.api.retention import downloads, forgetting
+from web.api.senders import numbers
 from web.api.system import system
+from web.api.templates import templates
+from web.api.threads import inbox
+from web.api.users import users
 from web.api.webhooks import webhooks
+from web.candidate.app import create_candidate_app, is_candidates
 from web.inputs import MOST_BODY_BYTES
 from web.services import Services
 
 log = logging.getLogger(__name__)
 
-RESOURCES = (candidates, consents, messages, credits, modems, events, webhooks)
+RESOURCES = (
+    *(candidates, consents, compliance, messages, credits, modems, events, webhooks),
+    *(reports, organisations, users, templates, countries, numbers, interviews, inbox, forgetting),
+)
 
 
 def create_app(config: Config, clock: Clock, database: Database, *, stopping: threading.Event | None = None) -> Flask:
@@ -55,9 +71,24 @@ def create_app(config: Config, clock: Clock, database: Database, *, stopping: th
     for resource in RESOURCES:
         app.register_api(resource)
     app.register_blueprint(docs)
+    app.register_blueprint(downloads)
     app.register_blueprint(system)
     _add_pages(app, services)
+    candidates_app = create_candidate_app(services, box_keys)
+    app.extensions["ringpost.candidates"] = candidates_app
+    if config.web.candidate_listen is None:
+        app.wsgi_app = _beside(app.wsgi_app, candidates_app)  # type: ignore[method-assign]
     return app
+
+
+def _beside(pages: Callable[..., Any], candidates_app: Flask) -> Callable[..., Any]:
+    """Candidates' pages on the same address, where they have none of their own: another application all the same."""
+
+    def choose(environ: dict[str, Any], start_response: Any) -> Any:
+        chosen = candidates_app if is_candidates(environ.get("PATH_INFO", "")) else pages
+        return chosen(environ, start_response)
+
+    return choose
 
 
 def _add_pages(app: Flask, services: Services) -> None:

@@ -221,6 +221,22 @@ def parsed_json() -> Any:
     return value
 
 
+def text_body() -> str:
+    """A file in the request's body as text: UTF-8, with or without a byte order mark; 413 or 422 where it is none."""
+    try:
+        raw = request.get_data(cache=False)
+    except (HTTPException, OSError, ValueError, MaxSizeExceeded) as error:
+        told = [error, error.__context__]
+        too_long = any(isinstance(each, MaxSizeExceeded) or "Too Large" in str(each) for each in told)
+        raise for_status(413 if too_long else 400) from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise Refused("not_utf8", 422, 'The file is not UTF-8; save it as "CSV UTF-8".', field="body") from error
+    _storable(text)
+    return text
+
+
 def path_values(parts: Mapping[str, Any]) -> dict[str, Any]:
     """The path's variables; a slash that came as %2F (cheroot leaves it so) is a slash."""
     return {name: value.replace("%2F", "/") if isinstance(value, str) else value for name, value in parts.items()}

@@ -1,0 +1,1 @@
+"""The box itself: housekeeping, the clock's watch, daily upkeep."""

@@ -2,16 +2,19 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
+from gateway.appliance.clock_watch import ClockWatch
 from gateway.clock import Clock
 from gateway.errors import LeaseLost
-from gateway.flows import receive, release, stations
+from gateway.flows import awaited, calls, consent_sweep, countries, receive, release, reminders, stations, threads
 from gateway.store.database import Database, StoreUnavailable
 
 log = logging.getLogger(__name__)
 
 HEARTBEAT_S = 10.0
 PARTIALS_S = 60.0
+REVIEW_MS = 60_000
 
 
 class Housekeeping(threading.Thread):
@@ -26,6 +29,13 @@ class Housekeeping(threading.Thread):
         self._epoch = epoch
         self._bell = threading.Event()
         self._stopping = False
+        self.send_notices: Callable[[int], object] = lambda now: None
+        """Mails about replies; the gateway sets it where it has a mail server."""
+        self.upkeep: Callable[[int], object] = lambda now: None
+        """Erasures, retention and the files outside the database; the gateway sets it."""
+        self._clock_watch = ClockWatch(database, clock, gateway)
+        self._clock_watch.look()
+        self._reviewed_at = 0
 
     def nudge(self) -> None:
         """Something changed."""
@@ -46,8 +56,10 @@ class Housekeeping(threading.Thread):
                     self._bell.clear()
                     self.round()
                     next_look = mono + 1.0
+                self._clock_watch.look()
                 if mono >= next_partials:
                     self._database.transact(lambda tx: receive.show_partials(tx, self._desk, self._clock.now_ms()))
+                    threads.sweep(self._database, self._clock.now_ms())
                     next_partials = mono + PARTIALS_S
                 if mono >= next_beat:
                     self._database.transact(lambda tx: stations.beat(tx, self._gateway, self._epoch, self._clock.now_ms()))
@@ -68,6 +80,15 @@ class Housekeeping(threading.Thread):
         for row_id in receive.pending(self._database):
             self._process(row_id, now)
         release.sweep(self._database, now)
+        self.upkeep(now)
+        calls.sweep(self._database, now)
+        self.send_notices(now)
+        consent_sweep.sweep(self._database, now)
+        awaited.sweep(self._database, now)
+        if not 0 <= now - self._reviewed_at < REVIEW_MS:
+            self._reviewed_at = now
+            self._database.transact(lambda tx: countries.tell_overdue(tx, now))
+        reminders.sweep(self._database, self._desk.interviews, now)
 
     def _process(self, row_id: str, now: int) -> None:
         self._database.transact(lambda tx: receive.process(tx, row_id, self._desk, now))

@@ -6,5 +6,6 @@ demo        the whole product on a temporary directory
 setting_up  init, check, apply, migrate
 people      user, key, credit
 traffic     send, queue, modems
+audit       the chain walked
 pdu         PDUs taken apart and made
 """

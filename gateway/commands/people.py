@@ -301,8 +301,15 @@ def credit_grant(session: Session, amount: int, reference: str, reason: str, org
 
     with session.database() as database, database.write() as tx:
         owner = setup.the_organisation(tx, organisation)
-        balance = credits.grant(tx, owner["id"], amount, reference, reason, session.actor, session.clock.now_ms())
-    if as_json:
+        waiting = credits.ask_for_grant(tx, owner["id"], amount, reference, reason, session.actor, session.clock.now_ms())
+        balance = credits.balance(tx, owner["id"])
+    if waiting is not None:
+        told = f"{waiting} waits for a second approver: `ringpost credit approve {waiting}`, by somebody else."
+        if as_json:
+            print_json({"organisation": owner["ref"], "id": waiting, "state": "waiting"})
+        else:
+            click.echo(told)
+    elif as_json:
         print_json({"organisation": owner["ref"], "available": balance.available, "reserved": balance.reserved})
     else:
         click.echo(f"{owner['name']}: {balance.available} available, {balance.reserved} reserved.")
@@ -353,3 +360,134 @@ def credit_verify(session: Session, as_json: bool) -> int:
     else:
         click.echo("Every balance is the sum of its ledger.")
     return 1 if differences else 0
+
+
+@credit.command("approve")
+@click.argument("grant_id")
+@organisation_option
+@json_option
+@pass_session
+def credit_approve(session: Session, grant_id: str, organisation: str | None, as_json: bool) -> None:
+    """Approve a grant that somebody else asked for."""
+    session.config  # noqa: B018
+    from gateway.flows import credits
+    from gateway.store import setup
+
+    with session.database() as database, database.write() as tx:
+        owner = setup.the_organisation(tx, organisation)
+        credits.decide(tx, owner["id"], grant_id, True, session.actor, session.clock.now_ms())
+        balance = credits.balance(tx, owner["id"])
+    if as_json:
+        print_json({"organisation": owner["ref"], "available": balance.available, "reserved": balance.reserved})
+    else:
+        click.echo(f"{owner['name']}: {balance.available} available, {balance.reserved} reserved.")
+
+
+@credit.command("two-approvers")
+@click.argument("wanted", type=click.Choice(("on", "off")))
+@organisation_option
+@pass_session
+def credit_two_approvers(session: Session, wanted: str, organisation: str | None) -> None:
+    """Ask for a second approver of every grant, or no longer."""
+    session.config  # noqa: B018
+    from gateway.flows import credits
+    from gateway.store import setup
+
+    with session.database() as database, database.write() as tx:
+        owner = setup.the_organisation(tx, organisation)
+        credits.set_two_approvers(tx, owner["id"], wanted == "on", session.actor, session.clock.now_ms())
+    click.echo(f"A second approver is {'wanted' if wanted == 'on' else 'not wanted'} for {owner['name']}.")
+
+
+_MAY_BEGIN_WITH_A_DASH = {"ignore_unknown_options": True}
+"""Keys and vouchers are base64url (RFC 4648 §5), where one in 64 begins with a dash and is no option."""
+
+
+@credit.command("voucher-key")
+@click.option("--private", "private", type=click.Path(dir_okay=False), required=True, help="New file for the private key.")
+def voucher_key(private: str) -> None:
+    """Make the vendor's pair of keys: the private one into a file, the public one on stdout."""
+    import os
+
+    from gateway.flows import vouchers
+
+    secret, public = vouchers.new_keys()
+    try:
+        with os.fdopen(os.open(private, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+            file.write(secret + "\n")
+    except OSError as error:
+        raise click.UsageError(f"The key file {private} cannot be made: {error.strerror}.") from error
+    click.echo(public)
+
+
+@credit.command("voucher-trust", context_settings=_MAY_BEGIN_WITH_A_DASH)
+@click.argument("public_key")
+@pass_session
+def voucher_trust(session: Session, public_key: str) -> None:
+    """Let vouchers signed with this key's other half count on this box."""
+    session.config  # noqa: B018
+    from gateway.flows import vouchers
+
+    with session.database() as database, database.write() as tx:
+        vouchers.trust(tx, public_key, session.actor, session.clock.now_ms())
+    click.echo("Vouchers of this key count here.")
+
+
+@credit.command("voucher-sign")
+@click.argument("amount", type=int)
+@click.option("--key", "key_file", required=True, help="The vendor's private key file.")
+@click.option("--for", "organisation_id", required=True, metavar="ORG_ID", help="The organisation's id on the customer's box.")
+@click.option("--days", type=click.IntRange(1, 3650), help="Valid for so many days (default: without end).")
+def voucher_sign(amount: int, key_file: str, organisation_id: str, days: int | None) -> None:
+    """Print a voucher of AMOUNT credits. Needs no box."""
+    import time
+
+    from gateway.flows import vouchers
+
+    try:
+        with open(key_file, encoding="utf-8") as file:
+            secret = file.read().strip()
+    except OSError as error:
+        raise click.UsageError(f"The key file {key_file} cannot be read: {error.strerror}.") from error
+    now = round(time.time() * 1000)
+    expires_at = None if days is None else now + days * 86_400_000
+    click.echo(vouchers.sign(secret, organisation_id, amount, now, expires_at=expires_at))
+
+
+@credit.command("voucher-verify", context_settings=_MAY_BEGIN_WITH_A_DASH)
+@click.argument("voucher")
+@json_option
+@pass_session
+def voucher_verify(session: Session, voucher: str, as_json: bool) -> None:
+    """Check a voucher's signature and tell what it is worth; redeems nothing."""
+    session.config  # noqa: B018
+    from dataclasses import asdict
+
+    from gateway.flows import vouchers
+
+    with session.database() as database, database.read() as view:
+        found = vouchers.read(view, voucher)
+    if as_json:
+        print_json({**asdict(found), "issued_at": moment(found.issued_at), "expires_at": moment(found.expires_at)})
+    else:
+        click.echo(f"{found.amount} credits for {found.organisation_id}, voucher {found.id}.")
+
+
+@credit.command("voucher-redeem", context_settings=_MAY_BEGIN_WITH_A_DASH)
+@click.argument("voucher")
+@organisation_option
+@json_option
+@pass_session
+def voucher_redeem(session: Session, voucher: str, organisation: str | None, as_json: bool) -> None:
+    """Add a voucher's credits, once."""
+    session.config  # noqa: B018
+    from gateway.flows import vouchers
+    from gateway.store import setup
+
+    with session.database() as database, database.write() as tx:
+        owner = setup.the_organisation(tx, organisation)
+        found, balance = vouchers.redeem(tx, owner["id"], voucher, session.actor, session.clock.now_ms())
+    if as_json:
+        print_json({"organisation": owner["ref"], "granted": found.amount, "available": balance.available})
+    else:
+        click.echo(f"{found.amount} credits added. {owner['name']}: {balance.available} available.")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Refused
-from gateway.flows import candidates, credits, endpoints
+from gateway.flows import candidates, credits, endpoints, templates
 from gateway.keys import Keys
 from gateway.store import ids, setup
 from gateway.store.database import Row, Transaction, compact
@@ -91,7 +91,8 @@ class Applying:
             assert found is not None
         if found["parent_id"] is not None:
             raise Refused("not_an_organisation", 409, f'"{ref}" is a unit, not a main organisation.', field="ref")
-        changes += self._update("organisation", "organisation", ref, found, plain, {"sms_enabled": bool})
+        names = {"seats_total": "seats"}
+        changes += self._update("organisation", "organisation", ref, found, plain, {"sms_enabled": bool}, names)
         self._root = self._tx.one("SELECT * FROM organisation WHERE id = ?", found["id"])
         return changes + self._first_credits(ref, values.get("credits", 0))
 
@@ -233,6 +234,8 @@ class Applying:
                 stored[name] = int(stored[name])
         if "countries" in stored:
             stored["countries"] = compact(stored["countries"])
+        if "budgets" in stored:
+            stored["budgets"] = compact(stored["budgets"])
         found = self._tx.one("SELECT * FROM sender WHERE number = ?", number)
         if found is not None and found["organisation_id"] != root["id"]:
             raise Refused("duplicate_number", 409, f"{number} belongs to another organisation.", field="number")
@@ -242,8 +245,8 @@ class Applying:
             row = {"id": sender_id, "organisation_id": root["id"], "number": number, **stored, "updated_at": self._now}
             self._insert("sender", sender_id, row)
             return [Change("sender", number, None, None, _told(values))]
-        decoders = {"countries": json.loads, "international": bool, "active": bool, "gap_ms": _seconds}
-        return self._update("sender", "sender", number, found, stored, decoders, {"gap_ms": "pacing.gap_seconds"})
+        decoders = {"countries": json.loads, "budgets": json.loads, "international": bool, "active": bool}
+        return self._update("sender", "sender", number, found, stored, {**decoders, **dict.fromkeys(_PACING, _seconds)}, _PACING)
 
     def _check_iccid(self, iccid: str | None, number: str) -> None:
         if iccid is None:
@@ -267,6 +270,8 @@ class Applying:
         return self._versioned("text", "wording", row, found, values, ("organisation_id", "kind", "language"))
 
     def _template(self, key: Mapping[str, Any], values: Mapping[str, Any]) -> list[Change]:
+        if "fields" in values:
+            values = {**values, "fields": compact(values["fields"])}
         unit = self._organisation_row if key["unit"] is None else self._unit_row(key["unit"], "unit")
         row = f"{unit['ref']}: {key['name']} ({key['channel']}, {key['language']})"
         found = self._tx.one(
@@ -282,15 +287,18 @@ class Applying:
             self._insert(
                 "template", template_id, {"id": template_id, "unit_id": unit["id"], **named, **values, "updated_at": self._now}
             )
+            templates.keep_version(self._tx, template_id, self._actor, self._now)
             return [Change("template", row, None, None, dict(values))]
-        return self._versioned("template", "template", row, found, {**values, "archived_at": None}, ("id",))
+        changes = self._versioned("template", "template", row, found, {**values, "archived_at": None}, ("id",))
+        templates.keep_version(self._tx, found["id"], self._actor, self._now)
+        return changes
 
     def _versioned(
         self, table: str, stored_in: str, row: str, found: Row, values: Mapping[str, Any], where: tuple[str, ...]
     ) -> list[Change]:
         """An update that makes a new version where the text itself changed."""
         changes = self._update(table, stored_in, row, found, values, where=where)
-        if any(change.key == "body" for change in changes):
+        if any(change.key in ("body", "kind", "fields", "max_parts") for change in changes):
             condition = " AND ".join(f"{name} = ?" for name in where)
             values_of = [found[name] for name in where]
             self._tx.execute(f"UPDATE {stored_in} SET version = version + 1 WHERE {condition}", *values_of)
@@ -374,6 +382,7 @@ class Applying:
 
 
 _ACTIONS = {"wording": "text"}
+_PACING = {"gap_ms": "pacing.gap_seconds", "jitter_ms": "pacing.jitter_seconds"}
 _LONG = ("body", "name", "number", "iccid")
 """Columns that the audit names without repeating what they hold."""
 
@@ -388,10 +397,7 @@ def _seconds(milliseconds: int) -> float:
 
 
 def _told(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        ("pacing.gap_seconds" if name == "gap_ms" else name): (_seconds(value) if name == "gap_ms" else value)
-        for name, value in values.items()
-    }
+    return {_PACING.get(name, name): (_seconds(value) if name in _PACING else value) for name, value in values.items()}
 
 
 def _listed(value: Any) -> Any:

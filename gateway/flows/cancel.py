@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from gateway.errors import Refused
+from gateway.flows import followers
 from gateway.flows.endings import lock_candidate, move, parts_taken
 from gateway.rules.consent import PURPOSE_OF_KIND
 from gateway.rules.lifecycle import State
@@ -30,6 +31,8 @@ def cancel(tx: Transaction, message_id: str, organisation_id: str | None, actor:
     assert message is not None
     if message["state"] == State.CANCELLED:
         return Cancelled("already", message["state"], 0)
+    if message["kind"] in followers.COMPANIONS and message["state"] in WAITING and followers.waiting_for(tx, message_id):
+        raise Refused("has_followers", 409, "Texts wait behind this message; cancel them, and it goes with the last.", field="id")
     if message["state"] not in WAITING:
         return Cancelled("too_late", message["state"], 0)
     gone = parts_taken(tx, message_id)
@@ -58,7 +61,10 @@ def cancel_waiting(
         candidate_id,
         channel,
     )
-    messages = [message for message in messages if purpose is None or PURPOSE_OF_KIND[message["kind"]] == purpose]
+    messages = [each for each in messages if purpose is None or (each["purpose"] or PURPOSE_OF_KIND[each["kind"]]) == purpose]
+    cancelled = 0
     for message in messages:
-        move(tx, message, State.CANCELLED, now, actor, error=reason)
-    return len(messages)
+        if tx.value("SELECT state FROM message WHERE id = ?", message["id"]) in WAITING:  # a companion goes with its last text
+            move(tx, message, State.CANCELLED, now, actor, error=reason)
+            cancelled += 1
+    return cancelled

@@ -12,7 +12,10 @@ from typing import Any
 
 from gateway.errors import Refused
 from gateway.flows.cancel import cancel_waiting
+from gateway.flows.consents import CHANNELS, expire
 from gateway.flows.facts import find_candidate, find_case, organisation
+from gateway.flows.hours import check_zone, where
+from gateway.rules.consent import PURPOSES
 from gateway.rules.numbers import Number, normalise
 from gateway.rules.texts import as_text
 from gateway.store import ids
@@ -29,6 +32,8 @@ class CandidateFields:
     phone_raw: str | None = None
     region: str | None = None
     language: str | None = None
+    zone: str | None = None
+    """Where the candidate is, if the ATS knows: overrides what the number tells. Empty: forget it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +44,8 @@ class CaseFields:
     language: str | None = None
     unit_ref: str | None = None
     team: tuple[str, ...] | None = None
+    closed: bool | None = None
+    """Retention counts from the day a case was closed; a case opened again is open."""
 
 
 def phone_hash(key: bytes, e164: str) -> str:
@@ -55,6 +62,8 @@ def put_candidate(
     before = tx.one("SELECT * FROM candidate WHERE organisation_id = ? AND ref = ?" + tx.for_update, organisation_id, ref)
     if fields.region is not None and not re.fullmatch("[A-Za-z]{2}", fields.region):
         raise Refused("invalid_region", 422, "Region must be a two-letter country code such as SE.", field="region")
+    if fields.zone:
+        check_zone(fields.zone)
     created = False
     if before is None:
         created = bool(tx.execute(_NEW_CANDIDATE, ids.new("cand"), organisation_id, ref, now, now))
@@ -71,6 +80,7 @@ def put_candidate(
         tx.execute(f"UPDATE candidate SET {sets} WHERE id = ?", *values.values(), before["id"])
         if before["phone_hash"] != values["phone_hash"]:
             cancel_waiting(tx, before["id"], "sms", "number_changed", now, actor=actor)
+            number_changed(tx, before, actor, now)
     if created:
         tx.audit(now, actor, "candidate.create", before["id"], {"phone_state": number.state})
     elif changed:
@@ -82,6 +92,20 @@ _NEW_CANDIDATE = (
     "INSERT INTO candidate (id, organisation_id, ref, phone_state, created_at, updated_at) VALUES (?, ?, ?, 'missing', ?, ?)"
     " ON CONFLICT (organisation_id, ref) DO NOTHING"
 )
+
+
+def number_changed(tx: Transaction, before: Row, actor: str, now: int) -> None:
+    """Consent belongs to a number: what stood for the old one has expired, and links sent for it are dead."""
+    if before["phone_hash"] is None:
+        return
+    for channel in CHANNELS:
+        for purpose in PURPOSES:
+            expire(tx, before, channel, purpose, "number_changed", now, actor=actor)
+    tx.execute(
+        "UPDATE consent_request SET state = 'expired' WHERE candidate_id = ? AND state = 'live' AND phone_hash = ?",
+        before["id"],
+        before["phone_hash"],
+    )
 
 
 def _values(
@@ -111,7 +135,8 @@ def _values(
         "phone_state": number.state,
         "phone_hash": phone_hash(phone_key, number.e164) if usable and number.e164 else None,
         "country": number.country,
-        "subdivision": None,
+        "subdivision": where(number.e164, number.country),
+        "zone": (fields.zone if fields.zone is not None else before["zone"]) or None,
         "updated_at": now,
     }
 
@@ -162,8 +187,16 @@ def put_case(tx: Transaction, organisation_id: str, ref: str, fields: CaseFields
             tx.audit(now, actor, "case.update", case_id, {"ref": ref})
     if fields.team is not None:
         set_team(tx, organisation_id, case_id, fields.team, actor, now)
+    if fields.closed is not None:
+        _close(tx, case_id, fields.closed, actor, now)
     tx.memo.clear()
     return find_case(tx, organisation_id, ref)
+
+
+def _close(tx: Transaction, case_id: str, closed: bool, actor: str, now: int) -> None:
+    sql = "UPDATE hiring_case SET closed_at = ? WHERE id = ? AND closed_at IS " + ("NULL" if closed else "NOT NULL")
+    if tx.execute(sql, now if closed else None, case_id):
+        tx.audit(now, actor, "case.close" if closed else "case.open", case_id)
 
 
 def set_team(tx: Transaction, organisation_id: str, case_id: str, emails: tuple[str, ...], actor: str, now: int) -> bool:

@@ -8,10 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.errors import LeaseLost, Refused
+from gateway.flows import budgets, followers, restore, timing
+from gateway.flows.answers import KIND as INTERVIEW_REPLY
 from gateway.flows.endings import move
-from gateway.flows.facts import standing_facts
-from gateway.rules.gates import RELEASE_GATES
-from gateway.rules.lifecycle import State
+from gateway.flows.facts import is_suppressed, standing_facts
+from gateway.rules.consent import Status
+from gateway.rules.gates import RELEASE_GATES, Wait
+from gateway.rules.lifecycle import Hold, State
 from gateway.store.database import Row, Transaction
 from gateway.store.parts import Part, parts_of
 
@@ -60,6 +63,10 @@ def check_epoch(tx: Transaction, gateway: str, epoch: int) -> None:
 def claim(tx: Transaction, station: Station, lanes: Sequence[int], now: int) -> Claimed | None:
     """The next message for this station in the given order of lanes, moved to `sending`; None when nothing is due."""
     check_epoch(tx, station.gateway, station.epoch)
+    if restore.holds(tx):
+        return None
+    if now < budgets.free_at(tx, station.sender_ids):
+        return None
     for lane in lanes:
         for sender_id in station.sender_ids:
             claimed = _from_lane(tx, station, sender_id, lane, now)
@@ -94,14 +101,20 @@ def _take(tx: Transaction, station: Station, message_id: str, candidate: Row | N
     message = tx.one("SELECT * FROM message WHERE id = ?" + tx.skip_locked, message_id)
     if message is None or message["state"] != State.QUEUED or _is_behind(tx, message):
         return "taken"
-    if message["valid_until"] <= now:
+    if message["valid_until"] <= now and not timing.is_untrusted(tx):
         move(tx, message, State.EXPIRED, now, "gateway", error="expired")
         return "ended"
     if message["origin"] == "user" and candidate is not None:
         if candidate["phone"] != message["address"]:  # changed while an attempt was on its way: consent belongs to a number
             move(tx, message, State.FAILED, now, "gateway", error="number_changed")
             return "ended"
+        if followers.must_wait(tx, message):
+            move(tx, message, State.HELD, now, "gateway", hold=Wait(Hold.WAITS_FOR), hold_reason=Hold.WAITS_FOR, not_before=None)
+            return "ended"
         facts = standing_facts(tx, message, candidate)
+        if message["kind"] in ("consent_optin", "consent_reminder") and facts.consent == Status.GRANTED:
+            move(tx, message, State.CANCELLED, now, "gateway", error="already_granted")
+            return "ended"
         try:
             for gate in RELEASE_GATES:
                 held = gate(facts)
@@ -120,6 +133,15 @@ def _take(tx: Transaction, station: Station, message_id: str, candidate: Row | N
         except Refused as refused:
             move(tx, message, State.FAILED, now, "gateway", error=refused.code)
             return "ended"
+    elif message["kind"] == INTERVIEW_REPLY and candidate is not None and is_suppressed(tx, candidate["phone_hash"], "sms"):
+        move(tx, message, State.CANCELLED, now, "gateway", error="opted_out")  # STOP came while it waited
+        return "ended"
+    late = timing.in_claim(tx, message, candidate, now)
+    if late is not None:
+        until = timing.valid_until(message, late)
+        again = late.not_before
+        move(tx, message, State.HELD, now, "gateway", hold=late, hold_reason=late.reason, not_before=again, valid_until=until)
+        return "ended"
     move(
         tx,
         message,
@@ -131,6 +153,7 @@ def _take(tx: Transaction, station: Station, message_id: str, candidate: Row | N
         attempts=message["attempts"] + 1,
     )
     parts = tuple(part for part in parts_of(tx, message_id) if part.state == "ready")
+    timing.count(tx, message, len(parts), now)
     return Claimed(message, parts)
 
 

@@ -1,17 +1,24 @@
 """Credits: grant +, reserve −, refund +, settle 0. The balance is the sum of the ledger, and never below zero.
 
 Each step updates the balance row under a guard and writes its ledger row in the same transaction. A message's reserve ends in
-exactly one settle (with the charged credits) and, for parts that never reached the network, one refund.
+exactly one settle (with the parts taken and the charged credits) and, for parts that never reached the network, one refund.
+Answers to STOP, START and HELP come from the system reserve: price 0, never blocked, settled at 0 in the same ledger.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from gateway.clock import rfc3339
 from gateway.errors import Refused
+from gateway.flows import allowances
+from gateway.flows.asking import whom_to_ask
+from gateway.rules.credits import ARMED, crossed, month_of
+from gateway.rules.permissions import CREDITS_VIEW
 from gateway.rules.texts import as_text
+from gateway.store import ids
 from gateway.store.database import Row, Transaction, View
+
+MOST = 1_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +27,6 @@ class Balance:
 
     available: int
     reserved: int
-
-
-def month_of(now: int) -> str:
-    """The accounting month of a moment, `2026-11`, in UTC."""
-    return datetime.fromtimestamp(now / 1000, UTC).strftime("%Y-%m")
 
 
 def balance(view: View, organisation_id: str) -> Balance:
@@ -38,18 +40,19 @@ def grant(tx: Transaction, organisation_id: str, amount: int, reference: str, re
 
     Raises Refused `invalid_amount` (not a positive whole number) or `duplicate_reference`.
     """
-    if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= 1_000_000_000:
-        raise Refused("invalid_amount", 422, "Credits are granted in whole numbers from 1 to 1,000,000,000.", field="amount")
-    reference = reference.strip()
-    if not reference or len(reference) > 200 or not reference.isprintable():
-        raise Refused("invalid_reference", 422, "A grant needs a reference, for instance an order number.", field="reference")
+    reference = _check_grant(amount, reference)
     tx.execute(
         "INSERT INTO balance (organisation_id, available, reserved) VALUES (?, 0, 0) ON CONFLICT (organisation_id) DO NOTHING",
         organisation_id,
     )
-    tx.execute("UPDATE balance SET available = available + ? WHERE organisation_id = ?", amount, organisation_id)
-    if tx.one("SELECT 1 AS yes FROM ledger WHERE organisation_id = ? AND reference = ?", organisation_id, reference) is not None:
-        raise Refused("duplicate_reference", 409, "A grant with this reference was already made.", field="reference")
+    tx.execute(
+        "UPDATE balance SET available = available + ?, full_at = available + ?, told = ? WHERE organisation_id = ?",
+        amount,
+        amount,
+        ARMED,
+        organisation_id,
+    )
+    _check_reference(tx, organisation_id, reference)
     _entry(tx, organisation_id, "grant", amount, actor, now, reference=reference)
     tx.flush()  # the unique reference must speak now, not at the commit
     tx.audit(
@@ -63,23 +66,142 @@ def grant(tx: Transaction, organisation_id: str, amount: int, reference: str, re
     return balance(tx, organisation_id)
 
 
-def reserve(tx: Transaction, organisation_id: str, message_id: str, credits: int, actor: str, now: int) -> None:
-    """Set credits aside for a message. Raises Refused `insufficient_credits`, which never tells the balance."""
-    taken = tx.execute(
-        "UPDATE balance SET available = available - ?, reserved = reserved + ? WHERE organisation_id = ? AND available >= ?",
+def _check_grant(amount: int, reference: str) -> str:
+    if isinstance(amount, bool) or not isinstance(amount, int) or not 0 < amount <= MOST:
+        raise Refused("invalid_amount", 422, "Credits are granted in whole numbers from 1 to 1,000,000,000.", field="amount")
+    reference = reference.strip()
+    if not reference or len(reference) > 200 or not reference.isprintable():
+        raise Refused("invalid_reference", 422, "A grant needs a reference, for instance an order number.", field="reference")
+    return reference
+
+
+def _check_reference(tx: Transaction, organisation_id: str, reference: str) -> None:
+    booked = "SELECT 1 AS yes FROM ledger WHERE organisation_id = ? AND reference = ?"
+    if tx.one(booked, organisation_id, reference) is not None:
+        raise Refused("duplicate_reference", 409, "A grant with this reference was already made.", field="reference")
+    waiting = "SELECT 1 AS yes FROM grant_request WHERE organisation_id = ? AND reference = ? AND state = 'waiting'"
+    if tx.one(waiting, organisation_id, reference) is not None:
+        raise Refused("duplicate_reference", 409, "A grant with this reference waits for its second approver.", field="reference")
+
+
+# --- a second pair of eyes -------------------------------------------------------------------------------------------
+
+
+def needs_two(view: View, organisation_id: str) -> bool:
+    """Whether a grant needs a second approver here."""
+    return bool(view.value("SELECT two_approvers FROM balance WHERE organisation_id = ?", organisation_id))
+
+
+def set_two_approvers(tx: Transaction, organisation_id: str, wanted: bool, actor: str, now: int) -> None:
+    """Ask for a second approver from now on, or no longer."""
+    if needs_two(tx, organisation_id) != wanted:
+        tx.execute("UPDATE balance SET two_approvers = ? WHERE organisation_id = ?", int(wanted), organisation_id)
+        tx.audit(now, actor, "config.change", organisation_id, {"setting": "two_approvers", "to": wanted})
+
+
+def ask_for_grant(
+    tx: Transaction, organisation_id: str, amount: int, reference: str, reason: str, actor: str, now: int
+) -> str | None:
+    """Grant, or write down a grant that a second person must approve: its id. Raises what `grant` raises."""
+    if not needs_two(tx, organisation_id):
+        grant(tx, organisation_id, amount, reference, reason, actor, now)
+        return None
+    reference = _check_grant(amount, reference)
+    _check_reference(tx, organisation_id, reference)
+    request_id = ids.new("gnt")
+    tx.insert(
+        "grant_request",
+        id=request_id,
+        organisation_id=organisation_id,
+        amount=amount,
+        reference=reference,
+        reason=as_text(reason)[:1000],
+        state="waiting",
+        asked_by=actor,
+        asked_at=now,
+    )
+    tx.flush()
+    tx.audit(now, actor, "credits.request", organisation_id, {"amount": amount, "reference": reference, "request": request_id})
+    return request_id
+
+
+def grant_request(view: View, organisation_id: str, request_id: str) -> Row:
+    """A grant that was asked for. Raises Refused `grant_not_found`."""
+    row = view.one("SELECT * FROM grant_request WHERE id = ? AND organisation_id = ?", request_id, organisation_id)
+    if row is None:
+        raise Refused("grant_not_found", 404, "No grant with this id waits here.", field="grant_id")
+    return row
+
+
+def decide(tx: Transaction, organisation_id: str, request_id: str, approve: bool, actor: str, now: int) -> Row:
+    """Approve or refuse a waiting grant; its row afterwards.
+
+    Raises Refused `grant_decided`, and `second_approver_required` where the one who asked approves.
+    """
+    row = grant_request(tx, organisation_id, request_id)
+    if approve and row["asked_by"] == actor:
+        raise Refused("second_approver_required", 403, "Whoever asked for a grant cannot approve it as well.", field="user")
+    moved = tx.execute(
+        "UPDATE grant_request SET state = ?, decided_by = ?, decided_at = ? WHERE id = ? AND state = 'waiting'",
+        "granted" if approve else "refused",
+        actor,
+        now,
+        request_id,
+    )
+    if not moved:
+        raise Refused("grant_decided", 409, f"This grant is {row['state']} already.", field="grant_id")
+    if approve:
+        grant(tx, organisation_id, row["amount"], row["reference"], row["reason"], actor, now)
+    else:
+        tx.audit(now, actor, "credits.refuse", organisation_id, {"request": request_id, "reference": row["reference"]})
+    return grant_request(tx, organisation_id, request_id)
+
+
+# --- messages --------------------------------------------------------------------------------------------------------
+
+
+def reserve(
+    tx: Transaction,
+    organisation_id: str,
+    message_id: str,
+    credits: int,
+    actor: str,
+    now: int,
+    *,
+    month: str | None = None,
+    unit_id: str | None = None,
+) -> None:
+    """Set credits aside for a message, from the balance and from the allowance of its unit, in the month fixed now.
+
+    Raises Refused `insufficient_credits` or `allowance_exceeded`: they tell whom to ask, never the balance.
+    """
+    month = month or month_of(now)
+    row = tx.one(
+        "UPDATE balance SET available = available - ?, reserved = reserved + ? WHERE organisation_id = ? AND available >= ?"
+        " RETURNING available, full_at, told",
         credits,
         credits,
         organisation_id,
         credits,
     )
-    if not taken and credits > 0:
+    if row is None and credits > 0:
+        ask, words = whom_to_ask(tx, organisation_id, CREDITS_VIEW)
         raise Refused(
-            "insufficient_credits",
-            402,
-            "There are not enough credits. Ask a colleague who manages credits (Organisation, Credits) to top up.",
-            facts={"needed": credits},
+            "insufficient_credits", 402, f"There are not enough credits. {words}", facts={"needed": credits, "ask": ask}
         )
-    _entry(tx, organisation_id, "reserve", -credits, actor, now, message_id=message_id)
+    allowances.take(tx, organisation_id, unit_id, credits, month)
+    _entry(tx, organisation_id, "reserve", -credits, actor, now, message_id=message_id, month=month, unit_id=unit_id)
+    if row is not None:
+        _warn(tx, organisation_id, row, now)
+
+
+def _warn(tx: Transaction, organisation_id: str, balance: Row, now: int) -> None:
+    """Tell that credits run low, once per threshold until the next grant."""
+    percent = crossed(balance["available"], balance["full_at"], balance["told"])
+    if percent is not None:
+        tx.execute("UPDATE balance SET told = ? WHERE organisation_id = ?", percent, organisation_id)
+        tx.audit(now, "gateway", "credits.threshold", organisation_id, {"percent": percent})
+        tx.event(now, organisation_id, "credits.low", organisation_id, {"threshold_percent": percent, "at": rfc3339(now)})
 
 
 def settle(tx: Transaction, message: Row, sent_parts: int, now: int) -> int:
@@ -87,22 +209,23 @@ def settle(tx: Transaction, message: Row, sent_parts: int, now: int) -> int:
 
     Once per message: the caller guards with `settled_at IS NULL`.
     """
-    organisation_id, message_id = message["organisation_id"], message["id"]
-    if message["credits"] == 0:
-        return 0
+    organisation_id = message["organisation_id"]
     charged = message["price"] * sent_parts
     refunded: int = message["credits"] - charged
-    tx.execute(
-        "UPDATE balance SET available = available + ?, reserved = reserved - ? WHERE organisation_id = ?",
-        refunded,
-        message["credits"],
-        organisation_id,
-    )
-    month = message["month"]
-    if charged:
-        _entry(tx, organisation_id, "settle", 0, "gateway", now, message_id=message_id, charged=charged, month=month)
+    if message["credits"]:
+        tx.execute(
+            "UPDATE balance SET available = available + ?, reserved = reserved - ? WHERE organisation_id = ?",
+            refunded,
+            message["credits"],
+            organisation_id,
+        )
+    spent = {name: message[name] for name in ("user_id", "case_id", "unit_id", "country")}
+    spent.update(message_id=message["id"], month=message["month"])
+    if sent_parts:
+        _entry(tx, organisation_id, "settle", 0, "gateway", now, charged=charged, parts=sent_parts, **spent)
     if refunded:
-        _entry(tx, organisation_id, "refund", refunded, "gateway", now, message_id=message_id, month=month)
+        _entry(tx, organisation_id, "refund", refunded, "gateway", now, **spent)
+        allowances.give_back(tx, organisation_id, message["unit_id"], refunded, message["month"])
     return refunded
 
 
@@ -117,7 +240,12 @@ def _entry(
     message_id: str | None = None,
     reference: str | None = None,
     charged: int = 0,
+    parts: int = 0,
     month: str | None = None,
+    user_id: str | None = None,
+    case_id: str | None = None,
+    unit_id: str | None = None,
+    country: str | None = None,
 ) -> None:
     tx.insert(
         "ledger",
@@ -125,11 +253,16 @@ def _entry(
         kind=kind,
         amount=amount,
         charged=charged,
+        parts=parts,
         message_id=message_id,
         reference=reference,
         actor=actor,
         month=month or month_of(now),
         at=now,
+        user_id=user_id,
+        case_id=case_id,
+        unit_id=unit_id,
+        country=country,
     )
 
 

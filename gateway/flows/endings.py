@@ -5,7 +5,7 @@ Every flow that moves a message calls `move`; a pair of states that lifecycle.FO
 
 from typing import Any
 
-from gateway.flows import credits
+from gateway.flows import credits, followers
 from gateway.flows.accept import tell_state
 from gateway.rules.gates import Wait
 from gateway.rules.lifecycle import FINAL, State, may_follow
@@ -101,6 +101,7 @@ def move(
             error=error,
             client_ref=message["client_ref"],
         )
+    followers.after(tx, message, after, now, move)
 
 
 def _let_followers_go(tx: Transaction, message: Row, now: int) -> None:

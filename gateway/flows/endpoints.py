@@ -19,12 +19,15 @@ from gateway.store.database import Row, Transaction, View, compact
 EVENT_TYPES = (
     "message.state",
     "message.received",
+    "call.missed",
     "consent.changed",
     "interview.responded",
     "interview.no_slots",
+    "interview.reminder_skipped",
     "credits.low",
     "modem.state",
     "compliance.review_due",
+    "sender.budget",
 )
 """What an endpoint may ask for (design.md §6); `*` asks for all of them, those of later versions included."""
 TEST_TYPE = "webhook.test"

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.errors import Refused
+from gateway.flows.sender_choice import pick
 from gateway.rules.consent import PURPOSE_OF_KIND, Status
 from gateway.rules.gates import Facts
-from gateway.rules.routing import choose
+from gateway.rules.rights import rights_at
 from gateway.store.database import Row, View
 
 
@@ -101,6 +102,61 @@ def is_on_team(view: View, case: Row | None, user: Row) -> bool:
     )
 
 
+def tree(view: View, organisation_id: str) -> dict[str, Row]:
+    """Every node of the organisation by id, the main organisation included."""
+    rows = kept_all(
+        view,
+        ("tree", organisation_id),
+        "SELECT id, parent_id, root_id, ref, name, language, zone, region FROM organisation WHERE root_id = ? ORDER BY ref",
+        organisation_id,
+    )
+    return {row["id"]: row for row in rows}
+
+
+def path_of(view: View, organisation_id: str, unit_id: str) -> list[str]:
+    """A node and everything above it, nearest first."""
+    nodes = tree(view, organisation_id)
+    path: list[str] = []
+    while unit_id in nodes and unit_id not in path:
+        path.append(unit_id)
+        unit_id = nodes[unit_id]["parent_id"] or ""
+    return path
+
+
+def grants_of(view: View, organisation_id: str) -> list[Row]:
+    """Every permission granted singly in the organisation."""
+    return kept_all(
+        view, ("grants", organisation_id), "SELECT * FROM right_grant WHERE organisation_id = ? ORDER BY id", organisation_id
+    )
+
+
+def rights_of(view: View, user: Row, unit_id: str, *, on_team: bool = False) -> frozenset[str]:
+    """All permissions of a user at a node."""
+    organisation_id = user["organisation_id"]
+    path = path_of(view, organisation_id, unit_id)
+    return rights_at(user, path, grants_of(view, organisation_id), on_team=on_team)
+
+
+def rights_in(view: View, user: Row, case: Row | None) -> frozenset[str]:
+    """All permissions of a user in a case; without one (prospect pool), those of their own unit."""
+    memo: dict[Any, Any] | None = getattr(view, "memo", None)
+    key = ("rights", user["id"], None if case is None else case["id"])
+    if memo is not None and key in memo:
+        known: frozenset[str] = memo[key]
+        return known
+    unit_id = user["unit_id"] if case is None else case["unit_id"]
+    found = rights_of(view, user, unit_id, on_team=case is not None and is_on_team(view, case, user))
+    if memo is not None:
+        memo[key] = found
+    return found
+
+
+def is_kind_allowed(view: View, organisation_id: str, kind: str, channel: str) -> bool:
+    """What the organisation's own kind × channel matrix says; what it does not mention is allowed."""
+    rules = kept_all(view, ("kinds", organisation_id), "SELECT * FROM kind_rule WHERE organisation_id = ?", organisation_id)
+    return all(bool(rule["allowed"]) for rule in rules if (rule["kind"], rule["channel"]) == (kind, channel))
+
+
 def country_of(view: View, iso: str | None, channel: str) -> Row | None:
     """The country's row for a channel, or None where it was never commissioned."""
     return kept(view, ("country", iso, channel), "SELECT * FROM country WHERE iso = ? AND channel = ?", iso, channel)
@@ -116,17 +172,43 @@ def senders_of(view: View, organisation_id: str) -> list[Row]:
     )
 
 
-def consent_status(view: View, candidate: Row, channel: str, purpose: str) -> str:
-    """The newest consent version for the candidate's present number; "none" without one."""
-    status = view.value(
-        "SELECT status FROM consent WHERE candidate_id = ? AND channel = ? AND purpose = ? AND phone_hash = ?"
-        " ORDER BY version DESC LIMIT 1",
+def consent_row(view: View, candidate: Row, channel: str, purpose: str) -> Row | None:
+    """The newest consent version for the candidate's present number."""
+    return view.one(
+        "SELECT id, candidate_id, channel, status, mode, source, version FROM consent"
+        " WHERE candidate_id = ? AND channel = ? AND purpose = ? AND phone_hash = ? ORDER BY version DESC LIMIT 1",
         candidate["id"],
         channel,
         purpose,
         candidate["phone_hash"],
     )
-    return Status.NONE if status is None else str(status)
+
+
+def consent_status(view: View, candidate: Row, channel: str, purpose: str) -> str:
+    """The newest consent version for the candidate's present number; "none" without one."""
+    row = consent_row(view, candidate, channel, purpose)
+    return Status.NONE if row is None else str(row["status"])
+
+
+def starts_pending(view: View, consent: Row | None, country: Row | None) -> bool:
+    """S40: granted while the country was single, by now it is double, and nobody has written yet: the new thread waits."""
+    if consent is None or consent["status"] != Status.GRANTED or consent["mode"] != "single":
+        return False
+    if country is None or country["opt_in"] == "single":
+        return False
+    written = view.one(
+        "SELECT 1 AS yes FROM message WHERE candidate_id = ? AND channel = ? AND origin = 'user'"
+        " AND sender_id IS NOT NULL LIMIT 1",  # what waits for a sender has told nobody anything
+        consent["candidate_id"],
+        consent["channel"],
+    )
+    return written is None
+
+
+def is_paused(view: View, candidate_id: str, channel: str) -> bool:
+    """Whether a colleague must look first, because the candidate seems to have asked for peace (requirements §3.3)."""
+    found = view.one("SELECT 1 AS yes FROM thread_pause WHERE candidate_id = ? AND channel = ?", candidate_id, channel)
+    return found is not None
 
 
 def is_suppressed(view: View, phone_hash: str | None, channel: str) -> bool:
@@ -136,15 +218,13 @@ def is_suppressed(view: View, phone_hash: str | None, channel: str) -> bool:
     return view.one("SELECT 1 AS yes FROM suppression WHERE phone_hash = ? AND channel = ?", phone_hash, channel) is not None
 
 
-def facts_for(view: View, *, org: Row, user: Row, case: Row | None, candidate: Row, channel: str, kind: str) -> Facts:
+def facts_for(
+    view: View, *, org: Row, user: Row, case: Row | None, candidate: Row, channel: str, kind: str, urgent: bool = False
+) -> Facts:
     """Everything the gates look at for one message."""
-    senders = senders_of(view, org["id"])
-    sticky = None
-    if len(senders) > 1:
-        sticky = view.value(
-            "SELECT sender_id FROM message WHERE candidate_id = ? AND sender_id IS NOT NULL ORDER BY seq DESC LIMIT 1",
-            candidate["id"],
-        )
+    choice = pick(view, senders_of(view, org["id"]), candidate, country_of(view, candidate["country"], channel))
+    consent = consent_row(view, candidate, channel, PURPOSE_OF_KIND[kind])
+    pends = starts_pending(view, consent, country_of(view, candidate["country"], channel))
     return Facts(
         channel=channel,
         kind=kind,
@@ -154,8 +234,16 @@ def facts_for(view: View, *, org: Row, user: Row, case: Row | None, candidate: R
         candidate=candidate,
         country=country_of(view, candidate["country"], channel),
         suppressed=is_suppressed(view, candidate["phone_hash"], channel),
-        consent=consent_status(view, candidate, channel, PURPOSE_OF_KIND[kind]),
-        sender=choose(senders, candidate["country"] or "", candidate["id"], sticky),
+        consent=Status.PENDING if pends else Status.NONE if consent is None else consent["status"],
+        consent_row=consent,
+        pends=pends,
+        is_paused=is_paused(view, candidate["id"], channel),
+        sender=choice.sender,
+        sender_is_down=choice.is_down,
+        stands_in_for=choice.instead_of,
+        urgent=urgent,
+        rights=rights_in(view, user, case),
+        is_kind_allowed=is_kind_allowed(view, org["id"], kind, channel),
     )
 
 
@@ -171,6 +259,7 @@ def standing_facts(view: View, message: Mapping[str, Any], candidate: Row) -> Fa
         candidate=candidate,
         country=country_of(view, candidate["country"], message["channel"]),
         suppressed=is_suppressed(view, candidate["phone_hash"], message["channel"]),
-        consent=consent_status(view, candidate, message["channel"], PURPOSE_OF_KIND[message["kind"]]),
+        consent=consent_status(view, candidate, message["channel"], message["purpose"] or PURPOSE_OF_KIND[message["kind"]]),
+        is_paused=is_paused(view, candidate["id"], message["channel"]),
         sender=None,
     )

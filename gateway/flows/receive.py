@@ -6,16 +6,18 @@ stays as a row that says so.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from gateway.clock import rfc3339
-from gateway.flows import consents
+from gateway.flows import answers, consents, erase, inbox, pleas, threads, usage
 from gateway.flows.endings import lock_candidate
+from gateway.flows.interview_desk import InterviewDesk
 from gateway.flows.replies import reply
 from gateway.flows.report import apply_report, milliseconds
 from gateway.rules.consent import Status
+from gateway.rules.intents import Pack
 from gateway.rules.keywords import Keyword, Keywords
 from gateway.rules.numbers import normalise, tail
 from gateway.rules.texts import as_text
@@ -38,6 +40,9 @@ class Desk:
     hash_number: Callable[[str], str]
     languages_of: Callable[[str | None], tuple[str, ...]]
     """The official languages of a country, by ISO code."""
+    intents: Mapping[str, Pack]
+    """What replies seem to say, per language."""
+    interviews: InterviewDesk
 
 
 def store_raw(tx: Transaction, *, gateway: str, imei: str, iccid: str, pdu_hex: str, now: int) -> str:
@@ -95,16 +100,20 @@ def process(tx: Transaction, row_id: str, desk: Desk, now: int) -> None:
         tx.audit(now, "gateway", "inbound.undecodable", row_id)
         return
     if isinstance(found, StatusReport):
-        _report(tx, row, found, now)
+        _report(tx, row, found, desk, now)
     elif isinstance(found, Deliver):
         _deliver(tx, row, found, desk, now)
     else:
         _mark(tx, row_id, "undecodable", note="not a message from the network")
 
 
-def _report(tx: Transaction, row: Row, report: StatusReport, now: int) -> None:
+def _report(tx: Transaction, row: Row, report: StatusReport, desk: Desk, now: int) -> None:
     if apply_report(tx, row["iccid"], report, now):
         _mark(tx, row["id"], "done")
+        return
+    own_number = tx.value("SELECT number FROM sender WHERE iccid = ?", row["iccid"])
+    if erase.is_erased(tx, desk.hash_number(as_dialled(as_text(report.recipient.number), own_number)), now):
+        erase.wipe_pdu(tx, row["id"])
         return
     tx.execute(
         "UPDATE inbound_pdu SET state = 'orphan', tp_mr = ?, address_tail = ? WHERE id = ?",
@@ -203,11 +212,13 @@ def _completed(tx: Transaction, received: dict[str, Any], desk: Desk, now: int) 
     """A message shown in part has got another part: its row is brought up to date, and a keyword in it obeyed at last."""
     address, phone_hash = received["address"], received["phone_hash"]
     candidate = None
+    _lock_all(tx, phone_hash)
     if received["candidate_id"] is not None:
         lock_candidate(tx, received["candidate_id"])
         candidate = tx.one("SELECT * FROM candidate WHERE id = ?", received["candidate_id"])
     if not received["missing"] and phone_hash is not None:
-        received["keyword"] = _keyword(tx, received["text"], candidate, address, desk)
+        received["keyword"] = _keyword(tx, received["text"], candidate, address, desk, now)
+    inbox.reread(tx, desk.intents, desk.languages_of, received, candidate)
     tx.execute(
         "UPDATE received SET text = ?, missing = ?, keyword = ? WHERE id = ?",
         received["text"],
@@ -219,6 +230,14 @@ def _completed(tx: Transaction, received: dict[str, Any], desk: Desk, now: int) 
     if received["keyword"] is not None:
         keyword = Keyword(received["keyword"])
         _obey(tx, keyword, phone_hash, address, received["text"], received["id"], received["iccid"], candidate, now)
+    elif phone_hash is not None and not received["missing"] and answers.take(tx, received, desk.interviews, now) is not None:
+        threads.answered(tx, received["thread_id"])
+
+
+def _lock_all(tx: Transaction, phone_hash: str | None) -> None:
+    """All who have this number, in id order, before any other lock: a STOP binds every one of them."""
+    if phone_hash is not None and tx.for_update:
+        tx.all("SELECT id FROM candidate WHERE phone_hash = ? ORDER BY id" + tx.for_update, phone_hash)
 
 
 def _text_of(deliver: Deliver) -> str:
@@ -240,17 +259,16 @@ def _arrived(
 ) -> None:
     """A message is here: whose it is, what its words ask for, and the event that tells it."""
     sender = tx.one("SELECT id, organisation_id, number FROM sender WHERE iccid = ?", row["iccid"])
-    address = _as_dialled(as_text(address), None if sender is None else sender["number"])
+    address = as_dialled(as_text(address), None if sender is None else sender["number"])
     phone_hash = desk.hash_number(address) if address.startswith("+") else None
-    if phone_hash is not None and tx.for_update:  # all who have this number, in id order, before any other lock
-        tx.all("SELECT id FROM candidate WHERE phone_hash = ? ORDER BY id" + tx.for_update, phone_hash)
-    candidate = _whose(tx, phone_hash)
+    _lock_all(tx, phone_hash)
+    candidate = whose(tx, phone_hash, None if sender is None else sender["organisation_id"])
     organisation_id = None
     if candidate is not None:
         organisation_id = candidate["organisation_id"]
     elif sender is not None:
         organisation_id = sender["organisation_id"]
-    keyword = None if missing or phone_hash is None else _keyword(tx, text, candidate, address, desk)
+    keyword = None if missing or phone_hash is None else _keyword(tx, text, candidate, address, desk, now)
     received = {
         "id": ids.new("inb"),
         "candidate_id": None if candidate is None else candidate["id"],
@@ -262,10 +280,23 @@ def _arrived(
         "text": text,
         "parts": parts,
         "missing": missing,
+        **usage.answered(tx, candidate, address),
         "group_key": group,
         "keyword": keyword,
         "sent_at": scts,
         "received_at": now,
+        **inbox.file(
+            tx,
+            desk.intents,
+            desk.languages_of,
+            organisation_id=organisation_id,
+            candidate=candidate,
+            address=address,
+            sender_id=None if sender is None else sender["id"],
+            text=text,
+            keyword=keyword,
+            now=now,
+        ),
     }
     tx.insert("received", **received)
     tx.flush()
@@ -279,9 +310,13 @@ def _arrived(
     _tell(tx, received, now)
     if keyword is not None and phone_hash is not None:
         _obey(tx, keyword, phone_hash, address, text, str(received["id"]), row["iccid"], candidate, now)
+    elif phone_hash is not None and (missing or answers.take(tx, received, desk.interviews, now) is None):
+        pleas.look(tx, received, candidate, desk.keywords, now)
+    elif phone_hash is not None:  # an interview answer: the box has answered
+        threads.answered(tx, received["thread_id"])
 
 
-def _as_dialled(address: str, own_number: str | None) -> str:
+def as_dialled(address: str, own_number: str | None) -> str:
     """The sender in international form; some networks leave the country out, or the plus.
 
     A short code or a name stays as it is.
@@ -295,18 +330,20 @@ def _as_dialled(address: str, own_number: str | None) -> str:
     return address
 
 
-def _whose(tx: Transaction, phone_hash: str | None) -> Row | None:
-    """The candidate with this number who was written to last."""
+def whose(tx: Transaction, phone_hash: str | None, organisation_id: str | None) -> Row | None:
+    """The candidate with this number who was written to last; of the SIM's own organisation before any other's."""
     if phone_hash is None:
         return None
     return tx.one(
-        "SELECT c.* FROM candidate c WHERE c.phone_hash = ? AND c.erased_at IS NULL ORDER BY"
+        "SELECT c.* FROM candidate c WHERE c.phone_hash = ? AND c.erased_at IS NULL"
+        " ORDER BY CASE WHEN c.organisation_id = ? THEN 0 ELSE 1 END,"
         " COALESCE((SELECT MAX(m.accepted_at) FROM message m WHERE m.candidate_id = c.id), 0) DESC, c.id DESC LIMIT 1",
         phone_hash,
+        organisation_id,
     )
 
 
-def _keyword(tx: Transaction, text: str, candidate: Row | None, address: str, desk: Desk) -> Keyword | None:
+def _keyword(tx: Transaction, text: str, candidate: Row | None, address: str, desk: Desk, now: int) -> Keyword | None:
     pending_opt_in = False
     languages: list[str] = []
     country = normalise(address, None).country
@@ -326,7 +363,13 @@ def _keyword(tx: Transaction, text: str, candidate: Row | None, address: str, de
         languages = [(candidate["language"] or "").lower().replace("_", "-").split("-")[0]]
         country = candidate["country"] or country
     languages += desk.languages_of(country)
-    return desk.keywords.match(text, languages, pending=pending_opt_in, plus_one=address.startswith("+1"))
+    return pleas.words(tx, desk.keywords, candidate).match(
+        text,
+        languages,
+        pending=pending_opt_in,
+        answer_awaited=candidate is not None and answers.is_awaited(tx, candidate["phone_hash"], now),
+        plus_one=address.startswith("+1"),
+    )
 
 
 def _obey(
@@ -357,6 +400,7 @@ def _tell(tx: Transaction, received: dict[str, object], now: int) -> None:
         "complete": not received["missing"],
         "keyword": received["keyword"],
         "received_at": rfc3339(now),
+        **inbox.told(tx, received),
     }
     organisation_id = received["organisation_id"]
     tx.event(

@@ -1,8 +1,10 @@
 """Answers that the box gives by itself: the confirmation of a STOP, the help text. Never blocked by credits or quiet hours."""
 
+from gateway.flows import threads
 from gateway.flows.accept import VALID_FOR_MS, insert_parts, tell_state
+from gateway.flows.own_texts import contact_of, wording
 from gateway.rules.lifecycle import LANES, State
-from gateway.rules.wordings import default_wording
+from gateway.rules.wordings import fill
 from gateway.store import ids
 from gateway.store.database import Row, Transaction
 from modem.segments import split
@@ -18,7 +20,14 @@ def reply(tx: Transaction, kind: str, *, phone: str, candidate: Row | None, icci
     organisation = tx.one("SELECT * FROM organisation WHERE id = ?", sender["organisation_id"])
     assert organisation is not None
     language = (candidate["language"] if candidate is not None else None) or organisation["language"]
-    text = _wording(tx, organisation["id"], kind, language).replace("{{company}}", organisation["name"])
+    body = wording(tx, organisation["id"], kind, language, organisation["language"]).body
+    text = fill(body, {"company": organisation["name"], "contact": contact_of(tx, organisation["id"])})
+    return send_reply(tx, kind, text, sender=sender, phone=phone, candidate=candidate, now=now)
+
+
+def send_reply(tx: Transaction, kind: str, text: str, *, sender: Row, phone: str, candidate: Row | None, now: int) -> str:
+    """Queue a text of ours as the answer to what just came in; its message id. It costs no credits."""
+    organisation_id = sender["organisation_id"]
     pieces = split(text)
     message_id = ids.new("msg")
     seq = 0
@@ -27,7 +36,7 @@ def reply(tx: Transaction, kind: str, *, phone: str, candidate: Row | None, icci
     tx.insert(
         "message",
         id=message_id,
-        organisation_id=organisation["id"],
+        organisation_id=organisation_id,
         candidate_id=None if candidate is None else candidate["id"],
         origin="keyword_reply",
         channel="sms",
@@ -46,23 +55,11 @@ def reply(tx: Transaction, kind: str, *, phone: str, candidate: Row | None, icci
         month="",
         valid_until=now + VALID_FOR_MS,
         accepted_at=now,
+        thread_id=threads.of_reply(tx, candidate, phone),
     )
     insert_parts(tx, message_id, pieces, phone)
     tx.audit(now, "gateway", "message.accept", message_id, {"kind": kind, "parts": len(pieces), "credits": 0})
-    tell_state(tx, organisation["id"], message_id, None if candidate is None else candidate["id"], State.QUEUED, now)
+    tell_state(tx, organisation_id, message_id, None if candidate is None else candidate["id"], State.QUEUED, now)
     tx.flush()
     tx.wake = True
     return message_id
-
-
-def _wording(tx: Transaction, organisation_id: str, kind: str, language: str) -> str:
-    for tried in (language, language.split("-")[0], "en"):
-        body = tx.value(
-            "SELECT body FROM wording WHERE organisation_id = ? AND kind = ? AND language = ?",
-            organisation_id,
-            kind,
-            tried,
-        )
-        if body is not None:
-            return str(body)
-    return default_wording(kind, language)

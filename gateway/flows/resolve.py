@@ -26,6 +26,8 @@ def resolve(tx: Transaction, message_id: str, organisation_id: str | None, choic
         raise Refused("not_unknown", 409, f"This message is {message['state']}; only an unknown one can be resolved.", field="id")
     if choice == "send_again" and message["settled_at"] is not None:
         raise Refused("too_old", 409, "This message was charged as sent; write a new one.", field="id")
+    if choice == "send_again" and message["wiped_at"] is not None:
+        raise Refused("erased", 409, "The text of this message was erased.", field="id")
     state = "ready" if choice == "send_again" else "sent"
     tx.execute(
         "UPDATE part SET state = ?, error = NULL, sent_at = CASE WHEN ? = 'sent' THEN submitted_at ELSE NULL END,"

@@ -20,7 +20,8 @@ from typing import Any, Final
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from gateway.rules.permissions import permissions_of
+from gateway.flows.facts import grants_of
+from gateway.rules.rights import rights_at
 from gateway.store.database import Row, Transaction, View
 
 IDLE_MS: Final = 30 * 60_000
@@ -225,6 +226,7 @@ def resume(view: View, token: str, now: int) -> Viewer | None:
     )
     if row is None or not _is_live(row, now):
         return None
+    organisation_id = row["organisation_id"]
     return Viewer(
         user_id=row["id"],
         organisation_id=row["organisation_id"],
@@ -233,7 +235,8 @@ def resume(view: View, token: str, now: int) -> Viewer | None:
         email=row["email"],
         zone=row["zone"],
         language=row["language"],
-        permissions=permissions_of(row["roles"]),
+        # on_team: roles hold whatever the unit; single grants only where they were made at the top (pages have no node)
+        permissions=rights_at({**dict(row), "unit_id": ""}, [organisation_id], grants_of(view, organisation_id), on_team=True),
         session=row["token_hash"],
         seen_at=row["seen_at"],
     )

@@ -1,8 +1,10 @@
 """What the gateway writes down about its modems and SIM cards, and what it finds left over at a start."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gateway.flows import budgets
 from gateway.flows.claim import FIRST_OF_THEIRS, check_epoch
 from gateway.flows.endings import locked_message
 from gateway.flows.settle import requeue
@@ -122,7 +124,13 @@ def next_due(view: View, sender_ids: tuple[str, ...]) -> int | None:
             due = view.value(_SOONEST, sender_id, lane)
             if due is not None and (soonest is None or due < soonest):
                 soonest = due
-    return soonest
+    return None if soonest is None else max(soonest, budgets.free_at(view, sender_ids))
+
+
+def pacing(senders: Sequence[Row]) -> tuple[int, int]:
+    """The least time between two messages of a card, and how much chance adds to it at most, in ms."""
+    pairs = ((row["gap_ms"], row["gap_ms"] // 4 if row["jitter_ms"] is None else row["jitter_ms"]) for row in senders)
+    return max(pairs, default=(0, 0))
 
 
 def is_parked(view: View, gateway: str, name: str) -> bool:

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 
 from gateway.clock import Clock
+from gateway.flows import calls
 from gateway.flows.receive import Desk, process, store_raw
 from gateway.store.database import Database, StoreUnavailable, Transaction
 from modem.driver import Modem
@@ -29,6 +30,8 @@ class Arrivals:
         self._routed: list[str] = []
         self._stored_reports: list[tuple[str, int]] = []
         self._acks = 0
+        self._rings = 0
+        self._is_caller_known = False
         self._wants_acks = True
         self.to_fetch = False
         """The modem's storage holds something for us."""
@@ -60,7 +63,9 @@ class Arrivals:
                 if tp_mr is not None or fault is not None:  # a bare OK says nothing of how it ended
                     self.late = event
             case Ring(number=number):
-                log.info("modem=%s missed_call=%s", self._name, "known" if number else "hidden")
+                self._rings += 1
+                self._is_caller_known = self._is_caller_known or number is not None
+                self._missed_call(number)
             case Noise():
                 log.debug("modem=%s noise", self._name)
             case _:
@@ -87,6 +92,12 @@ class Arrivals:
         while self._acks:
             self._acks -= 1
             modem.acknowledge()
+
+    def reject_call(self, modem: Modem) -> None:
+        """Hang up on whoever rings (S18): once the number is known, or with the second ring, when it will not come any more."""
+        if self._is_caller_known or self._rings > 1:
+            self._rings, self._is_caller_known = 0, False
+            modem.hang_up()
 
     def fetch(self, modem: Modem) -> None:
         """Sweep the modem's storage: commit each PDU, then delete it."""
@@ -119,6 +130,16 @@ class Arrivals:
         except Exception:  # a bug in a rule must not lose what a candidate wrote: raw now, and again by housekeeping
             log.exception("modem=%s inbound=unprocessed", self._name)
             self._database.transact(keep)
+
+    def _missed_call(self, number: str | None) -> None:
+        """Somebody rings: told as an event, never answered (S18). A call is worth no crash: what cannot be stored is logged."""
+        log.info("modem=%s missed_call=%s", self._name, "known" if number else "hidden")
+        _, iccid = self._identity or self._last_identity()
+        now = self._clock.now_ms()
+        try:
+            self._database.transact(lambda tx: calls.rang(tx, iccid, number, self._desk.hash_number, now))
+        except Exception:
+            log.exception("modem=%s missed_call=unstored", self._name)
 
     def _last_identity(self) -> tuple[str, str]:
         """Before the first initialisation of this life: who stood at this post last."""

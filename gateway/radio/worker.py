@@ -96,6 +96,8 @@ class Worker(threading.Thread):
         self._modem: Modem | None = None
         self._station: Station | None = None
         self._gap_ms = 0
+        self._jitter_ms = 0
+        self._spacing_ms = 0.0
         self._last_submit = float("-inf")
         self._streak = 0
         self._slowest_ms = 0
@@ -222,7 +224,7 @@ class Worker(threading.Thread):
     def _take_senders(self, senders: Sequence[Row]) -> None:
         """The numbers that live on this card, and how far apart its messages must be; an administrator may change them."""
         assert self._station is not None
-        self._gap_ms = max((sender["gap_ms"] for sender in senders), default=0)
+        self._gap_ms, self._jitter_ms = stations.pacing(senders)
         self._station = replace(self._station, sender_ids=tuple(sender["id"] for sender in senders))
 
     @property
@@ -281,6 +283,7 @@ class Worker(threading.Thread):
                 raise ModemRestarted("idle", "settings lost")
             self._arrivals.store_routed()
             self._arrivals.acknowledge(modem)
+            self._arrivals.reject_call(modem)
             if mono >= self._next_gauge:
                 self._measure()
                 self._next_gauge = mono + GAUGE_S
@@ -313,7 +316,7 @@ class Worker(threading.Thread):
         return wait
 
     def _gap_left_s(self) -> float:
-        return self._last_submit + self._gap_ms / 1000 - self._clock.monotonic()
+        return self._last_submit + self._spacing_ms / 1000 - self._clock.monotonic()
 
     def _is_busy(self) -> bool:
         """Something comes before the next message: a stop, a gauge, the storage, a pause."""
@@ -386,6 +389,7 @@ class Worker(threading.Thread):
             return None
         finally:
             self._last_submit = self._clock.monotonic()
+            self._spacing_ms = self._gap_ms + self._chance.random() * self._jitter_ms
         return self._taken(modem, on_air, submitted.tp_mr)
 
     def _tpdu(self, on_air: _OnAir) -> bytes:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Refused
+from gateway.rules import rights
 from gateway.rules.consent import LOCKED_OFF, Status
 from gateway.rules.lifecycle import Hold
-from gateway.rules.permissions import SEND_SMS, may
+from gateway.rules.permissions import QUIET_HOURS_OVERRIDE
+from gateway.rules.rights import Standing
 
 Row = Mapping[str, Any]
 
@@ -30,6 +32,23 @@ class Facts:
     suppressed: bool
     consent: str
     sender: Row | None
+    consent_row: Row | None = None
+    pends: bool = False
+    """The consent was granted in single opt-in, but this new thread needs START (S40)."""
+    is_paused: bool = False
+    """The candidate seems to have asked for peace in words of their own; a colleague must look first."""
+    rights: frozenset[str] = frozenset()
+    """The user's permissions in this case."""
+    is_kind_allowed: bool = True
+    """The organisation's own kind × channel matrix (S9)."""
+    rejection: str | None = None
+    """The phrase of the rejection list that the text holds, unless the recruiter has confirmed that it is none."""
+    sender_is_down: bool = False
+    """The sender's modem is away and nobody may stand in: the message waits for it."""
+    stands_in_for: str | None = None
+    """The sticky sender whose place this one takes while its modem is away."""
+    urgent: bool = False
+    """The recruiter asks for any hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,41 +63,25 @@ Verdict = Wait | None
 Gate = Callable[[Facts], Verdict]
 
 
-def user_is_active(facts: Facts) -> Verdict:
-    """The acting recruiter's account must be active."""
-    if not facts.user["active"]:
-        raise Refused(
-            "user_inactive",
-            403,
-            "This user's account is switched off; an administrator can switch it on.",
-            field="user",
-        )
+def user_may_send(facts: Facts) -> Verdict:
+    """S49, term by term: account, permission (S3), Communications tab, hiring team or role scope, seat (S46)."""
+    who = Standing(bool(facts.user["active"]), facts.rights, facts.on_team, bool(facts.user["seat"]))
+    refused = rights.refusal(who)
+    if refused is not None:
+        raise refused
     return None
 
 
-def user_has_permission(facts: Facts) -> Verdict:
-    """S3: the right "Recruitment - SMS" in the category "Candidate Management"."""
-    if not may(facts.user["roles"], SEND_SMS):
+def user_may_override(facts: Facts) -> Verdict:
+    """Requirements §3.4: any hour is a right of its own."""
+    if facts.urgent and QUIET_HOURS_OVERRIDE not in facts.rights:
         raise Refused(
             "permission_denied",
             403,
-            "This user lacks the right candidate_management.recruitment_sms; an administrator can grant it.",
-            field="user",
+            f"This user lacks the right {QUIET_HOURS_OVERRIDE}; an administrator can grant it.",
+            field="urgent",
+            facts={"right": QUIET_HOURS_OVERRIDE},
         )
-    return None
-
-
-def user_is_on_team(facts: Facts) -> Verdict:
-    """S49: a member of the case's hiring team."""
-    if not facts.on_team:
-        raise Refused("not_on_hiring_team", 403, "This user is not on the hiring team of this case.", field="user")
-    return None
-
-
-def user_has_seat(facts: Facts) -> Verdict:
-    """S46: only seat holders send."""
-    if not facts.user["seat"]:
-        raise Refused("seat_required", 403, "This user has no messaging seat; an administrator can give one.", field="user")
     return None
 
 
@@ -124,13 +127,27 @@ def country_is_enabled(facts: Facts) -> Verdict:
 
 
 def kind_suits_channel(facts: Facts) -> Verdict:
-    """S9: rejections never go by SMS."""
-    if facts.kind in LOCKED_OFF.get(facts.channel, frozenset()):
+    """S9: rejections never go by SMS; other kinds as the organisation has set."""
+    if facts.kind in LOCKED_OFF.get(facts.channel, frozenset()) or not facts.is_kind_allowed:
         raise Refused(
             "kind_not_allowed_on_channel",
             422,
-            f"Messages of kind {facts.kind} never go by {facts.channel}.",
+            f"Messages of kind {facts.kind} do not go by {facts.channel} here.",
             field="kind",
+        )
+    return None
+
+
+def text_is_no_rejection(facts: Facts) -> Verdict:
+    """S9: a rejection under another kind is still one; the recruiter may say that it is not, and the audit keeps it."""
+    if facts.rejection is not None:
+        raise Refused(
+            "looks_like_rejection",
+            409,
+            f'"{facts.rejection}" reads like a rejection, which never goes by {facts.channel}. '
+            "If it is none, send it again with confirm_not_rejection.",
+            field="text",
+            facts={"phrase": facts.rejection},
         )
     return None
 
@@ -163,31 +180,40 @@ def consent_is_live(facts: Facts) -> Verdict:
 
 
 def opt_in_is_complete(facts: Facts) -> Verdict:
-    """S44: in a double opt-in country nothing leaves before START."""
-    return Wait(Hold.PENDING_OPT_IN) if facts.consent == Status.PENDING else None
+    """S44: in a double opt-in country nothing leaves before START but the invitation to send it, and its one reminder."""
+    if facts.consent != Status.PENDING or facts.kind in ("consent_optin", "consent_reminder"):
+        return None
+    return Wait(Hold.PENDING_OPT_IN)
+
+
+def thread_is_open(facts: Facts) -> Verdict:
+    """§3.3: a thread is paused while nobody has looked at what may have been a STOP."""
+    return Wait(Hold.THREAD_PAUSED) if facts.is_paused else None
 
 
 def sender_exists(facts: Facts) -> Verdict:
     """S21: a SIM whose number may write to this country."""
     if facts.sender is None:
+        if facts.country is not None and facts.country["no_sender"] == "hold":
+            return Wait(Hold.NO_MODEM)
         iso = facts.candidate["country"]
         raise Refused("no_sender_for_country", 409, f"No SIM of this box may write to {iso}.", facts={"country": iso})
     return None
 
 
 GATES: tuple[Gate, ...] = (
-    user_is_active,
-    user_has_permission,
-    user_is_on_team,
-    user_has_seat,
+    user_may_send,
+    user_may_override,
     channel_is_enabled,
     number_is_mobile,
     country_is_enabled,
     sender_exists,
     kind_suits_channel,
+    text_is_no_rejection,
     number_is_not_suppressed,
     consent_is_live,
     opt_in_is_complete,
+    thread_is_open,
 )
 
 
@@ -207,5 +233,6 @@ RELEASE_GATES: tuple[Gate, ...] = (
     number_is_not_suppressed,
     consent_is_live,
     opt_in_is_complete,
+    thread_is_open,
 )
 """Looked at again in the claim transaction, the last act before `sending` (rights were decided at accept, S3)."""

@@ -26,6 +26,7 @@ class Hold(StrEnum):
 
     PENDING_OPT_IN = "pending_opt_in"
     WAITS_FOR = "waits_for"
+    THREAD_PAUSED = "thread_paused"
     QUIET_HOURS = "quiet_hours"
     SCHEDULED = "scheduled"
     SIM_BUDGET = "sim_budget"

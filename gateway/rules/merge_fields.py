@@ -13,6 +13,7 @@ from typing import Any
 from gateway.errors import Refused
 
 FILTERS = frozenset({"upper", "lower", "trim", "title", "default"})
+_BRACES = re.compile(r"\{\{|\}\}|\{%|%\}|\{#|#\}")
 _CONTROL = re.compile(r"[\x00-\x09\x0b\x0c\x0e-\x1f\x7f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
@@ -52,6 +53,37 @@ def _clean(value: Any) -> Any:
     return "" if value is None else _CONTROL.sub("", str(value))
 
 
+def check_braces(body: str) -> None:
+    """Raises Refused `template_invalid` with the position of the first brace that has no partner."""
+    opened: int | None = None
+    for found in _BRACES.finditer(body):
+        if found.group() == "{{" and opened is None:
+            opened = found.start()
+        elif found.group() == "}}" and opened is not None:
+            opened = None
+        else:
+            raise _unbalanced(body, found.start())
+    if opened is not None:
+        raise _unbalanced(body, opened)
+
+
+def _unbalanced(body: str, position: int) -> Refused:
+    line = body.count("\n", 0, position) + 1
+    column = position - (body.rfind("\n", 0, position) + 1) + 1
+    shown = body[position : position + 2]
+    if shown in ("{%", "%}", "{#", "#}"):
+        text = f"Line {line}, column {column}: only {{{{fields}}}} may stand in a template, found {shown}."
+    else:
+        text = f"Line {line}, column {column}: {shown} has no partner."
+    return Refused(
+        "template_invalid",
+        422,
+        text,
+        field="body",
+        facts={"position": position, "line": line, "column": column},
+    )
+
+
 @lru_cache(maxsize=256)
 def compile_template(body: str) -> Compiled:
     """Check and compile a template. Raises Refused `template_invalid` (with line) or `unknown_filter`."""
@@ -65,6 +97,7 @@ def compile_template(body: str) -> Compiled:
             found = obj.get(attribute) if isinstance(obj, Mapping) else None
             return self.undefined(obj=obj, name=attribute) if found is None else found
 
+    check_braces(body)
     environment = Fields(undefined=StrictUndefined, autoescape=False, keep_trailing_newline=True)
     try:
         tree = environment.parse(body)

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 Row = Mapping[str, Any]
 T = TypeVar("T")
 
-SCHEMA = "0001_the_spine"
+SCHEMA = max(path.stem for path in (Path(__file__).parent / "migrations").glob("[0-9]*.py"))
 """The newest migration: any other in the database stops the program with exit code 3."""
 
 
@@ -78,6 +78,12 @@ class Turn:
     def __exit__(self, *_: object) -> None:
         fcntl.flock(self._room, fcntl.LOCK_UN)
         self._mutex.release()
+
+    def __del__(self) -> None:
+        """The lock files are shared by all threads, so they close with the last of them, not with one thread's connection."""
+        if self._pid == os.getpid():
+            os.close(self._door)
+            os.close(self._room)
 
 
 class View:
@@ -373,6 +379,11 @@ class _Sqlite(Engine):
                 raise StoreUnavailable(f"the database cannot be {verb}: {error}") from error
             raise
 
+    def truncate_log(self) -> bool:
+        """Move the write-ahead log into the file and cut it to nothing."""
+        with self._translated("written"), self._in_turn():
+            return not self.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+
     def changes(self) -> Any:
         """Differs from the last answer when another connection has committed."""
         return self.cursor().execute("PRAGMA data_version").fetchone()[0]
@@ -446,6 +457,9 @@ class _Postgresql(Engine):
         except (OperationalError, InterfaceError, PeeweeError) as error:
             raise StoreUnavailable(f"the database cannot be {verb}: {error}") from error
 
+    def truncate_log(self) -> bool:
+        return True
+
     def changes(self) -> Any:
         return None
 
@@ -506,6 +520,13 @@ class Database:
     def together(self, step: Callable[[Transaction], T]) -> T:
         """Run `step` in a commit shared with whoever else waits now, in a savepoint of its own."""
         return self._together.run(step)
+
+    def truncate_log(self) -> bool:
+        """After something was erased: let no copy of it live on in SQLite's write-ahead log. False while a reader still needs it.
+
+        PostgreSQL recycles its log and dead rows by itself (checkpoint, autovacuum).
+        """
+        return bool(self._engine.truncate_log())
 
     def changes(self) -> Any:
         """A value that differs after another process has committed; None where the engine has no such sign."""

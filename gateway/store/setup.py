@@ -9,7 +9,7 @@ import json
 import re
 import secrets
 import zoneinfo
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from gateway import keys
@@ -23,10 +23,27 @@ from gateway.store.database import Database, Row, Transaction, View, compact
 SCOPES: Final = (
     "candidates:read",
     "candidates:write",
+    "organisations:read",
+    "organisations:write",
+    "users:read",
+    "users:write",
+    "templates:read",
+    "templates:write",
+    "operator:write",
     "messages:read",
     "messages:write",
+    "interviews:read",
+    "interviews:write",
     "credits:read",
     "credits:write",
+    "credits:redeem",
+    "reports:read",
+    "retention:read",
+    "retention:write",
+    "candidates:erase",
+    "candidates:export",
+    "compliance:read",
+    "compliance:write",
     "modems:read",
     "modems:write",
     "events:read",
@@ -35,7 +52,10 @@ SCOPES: Final = (
     "audit:read",
 )
 """What an API key may be allowed to do; `messages:*` is all of an area, `*` everything."""
-ATS_SCOPES: Final = ("candidates:read", "candidates:write", "messages:read", "messages:write", "events:read", "credits:read")
+ATS_SCOPES: Final = (
+    *("candidates:read", "candidates:write", "messages:read", "messages:write", "interviews:read", "interviews:write"),
+    *("events:read", "credits:read", "organisations:read", "templates:read"),
+)
 """What an applicant tracking system needs: the default of a new key."""
 FIRST_REF: Final = "main"
 """The ref that `init` gives the first organisation; `apply` may rename it."""
@@ -154,6 +174,7 @@ def create_user(
     password_hash: str | None = None,
     actor: str,
     now: int,
+    checks: bool = True,
 ) -> str:
     """A person; their id. Raises Refused for a taken or malformed address or an unknown role."""
     check_email(email)
@@ -177,6 +198,10 @@ def create_user(
     )
     data = {"roles": sorted(set(roles)), "seat": seat, "unit": unit_id or organisation_id}
     tx.audit(now, actor, "user.create", user_id, data, private=address)
+    if seat:
+        if checks:
+            _check_seats(tx, organisation_id)
+        tx.audit(now, actor, "seat.grant", user_id)
     return user_id
 
 
@@ -199,10 +224,13 @@ def change_user(
     unit_id: str | None = None,
     actor: str,
     now: int,
+    told: Mapping[str, object] | None = None,
+    checks: bool = True,
 ) -> bool:
-    """Change what is given; whether anything did. Whoever is switched off is signed out everywhere.
+    """Change what is given; whether anything did. Whoever is switched off is signed out everywhere. `told` goes into the audit.
 
-    Raises Refused `last_admin` where nobody would be left who may edit users.
+    Raises Refused `last_admin` where nobody would be left who may edit users, `seat_limit` beyond the licence; without `checks`
+    that is the caller's matter, once all rows are changed.
     """
     wanted: dict[str, object] = {}
     if name is not None:
@@ -221,15 +249,90 @@ def change_user(
         return False
     columns = ", ".join(f"{key} = ?" for key in changed)
     tx.execute(f"UPDATE app_user SET {columns}, version = version + 1 WHERE id = ?", *changed.values(), user["id"])
-    if ("roles" in changed or "active" in changed) and _is_admin(user) and not _admins(tx, user["organisation_id"]):
-        raise Refused("last_admin", 409, "This is the last administrator: make another one first.", field="roles")
+    if checks:
+        if ("roles" in changed or "active" in changed) and _is_admin(user) and not _admins(tx, user["organisation_id"]):
+            raise last_admin()
+        if changed.get("seat") == 1 or changed.get("active") == 1:
+            _check_seats(tx, user["organisation_id"])
     if changed.get("active") == 0:
         tx.execute("DELETE FROM web_session WHERE user_id = ?", user["id"])
-    shown = {key: value for key, value in changed.items() if key != "name"}
-    tx.audit(
-        now, actor, "user.update", user["id"], {**shown, "changed": sorted(changed)}, private=name if "name" in changed else None
-    )
+    _audit_change(tx, user, changed, name, actor, now, told or {})
     return True
+
+
+def _audit_change(
+    tx: Transaction,
+    user: Row,
+    changed: Mapping[str, object],
+    name: str | None,
+    actor: str,
+    now: int,
+    told: Mapping[str, object],
+) -> None:
+    """The row's change, and besides it one row for each act that the audit knows by name."""
+    shown = {key: value for key, value in changed.items() if key != "name"}
+    data = {**shown, "changed": sorted(changed), **told}
+    tx.audit(now, actor, "user.update", user["id"], data, private=name if "name" in changed else None)
+    lost = waiting_of(tx, user["id"]) if {"roles", "seat", "active", "unit_id"} & set(changed) else 0
+    still = {"waiting_messages_still_go": lost} if lost else {}  # rights were decided when they were accepted (S3)
+    if "roles" in changed:
+        roles = [json.loads(user["roles"]), json.loads(str(changed["roles"]))]
+        tx.audit(now, actor, "permission.change", user["id"], {"roles": roles, **still, **told})
+    if "seat" in changed:
+        tx.audit(now, actor, "seat.grant" if changed["seat"] else "seat.revoke", user["id"], {**still, **told})
+    if changed.get("active") == 0:
+        tx.audit(now, actor, "user.disable", user["id"], {**still, **told})
+
+
+def waiting_of(view: View, user_id: str) -> int:
+    """How many messages of a person are accepted and have not left yet."""
+    found = view.value(
+        "SELECT COUNT(*) AS n FROM message WHERE user_id = ? AND origin = 'user' AND state IN ('held', 'queued')", user_id
+    )
+    return int(found or 0)
+
+
+def last_admin() -> Refused:
+    """The refusal to leave nobody who may edit users."""
+    return Refused("last_admin", 409, "This is the last administrator: make another one first.", field="roles")
+
+
+def lock_people(tx: Transaction, organisation_id: str) -> None:
+    """Let nobody else change seats and administrators of this organisation meanwhile: both are counted over all rows."""
+    tx.one("SELECT id FROM organisation WHERE id = ?" + tx.for_update, organisation_id)
+
+
+def seats(view: View, organisation_id: str) -> tuple[int | None, int]:
+    """How many seats the licence has (None: no limit) and how many are given to active people."""
+    total = view.value("SELECT seats_total FROM organisation WHERE id = ?", organisation_id)
+    used = view.value("SELECT COUNT(*) AS n FROM app_user WHERE organisation_id = ? AND seat = 1 AND active = 1", organisation_id)
+    return total, int(used or 0)
+
+
+def _check_seats(view: View, organisation_id: str) -> None:
+    total, used = seats(view, organisation_id)
+    if total is not None and used > total:
+        text = f"All {total} seats are taken: take one back, move one, or ask the operator for more."
+        raise Refused("seat_limit", 409, text, field="seat", facts={"have": total, "want": used})
+
+
+def set_seats(
+    tx: Transaction, organisation_id: str, total: int | None, actor: str, now: int, told: Mapping[str, object] | None = None
+) -> bool:
+    """Set how many seats there are; whether that changed anything. Raises Refused `seat_limit` below what is in use."""
+    lock_people(tx, organisation_id)
+    before, _ = seats(tx, organisation_id)
+    if before == total:
+        return False
+    tx.execute("UPDATE organisation SET seats_total = ? WHERE id = ?", total, organisation_id)
+    _check_seats(tx, organisation_id)
+    tx.audit(now, actor, "config.change", organisation_id, {"seats_total": [before, total], **(told or {})})
+    return True
+
+
+def admins(view: View, organisation_id: str) -> int:
+    """How many active administrators there are."""
+    return len(_admins(view, organisation_id))
 
 
 def _is_admin(user: Row) -> bool:

@@ -5,17 +5,16 @@ from typing import Annotated, Any
 from flask import Response
 from pydantic import Field, StringConstraints
 
-from gateway.errors import Refused
-from gateway.flows.accept import Submission, preview
 from gateway.flows.candidates import CandidateFields, CaseFields, get_candidate, get_case, put_candidate, put_case
-from gateway.flows.consents import CHANNELS
+from gateway.flows.channels import Openness, channels_for
 from gateway.store import lists_web
 from gateway.store.database import Row, View
 from web.answers import answer
-from web.api.messages import moment, shown_row
-from web.api.resource import Resource, listed
+from web.api.messages import moment
+from web.api.resource import Resource
+from web.api.threads import Correspondence, correspondence
 from web.guards import Call
-from web.inputs import Input, Line, Page, Query, Ref
+from web.inputs import Input, Line, Query, Ref
 
 candidates = Resource("candidates", "Candidates and cases")
 
@@ -32,6 +31,7 @@ class Candidate(Input):
     phone: Annotated[Line | None, Field(description="In any form; read with `region` unless it is international.")] = None
     region: Annotated[str | None, Field(description="ISO 3166 code that a national number is read in.")] = None
     language: Tag | None = None
+    zone: Annotated[Line | None, Field(description="IANA time zone, where the ATS knows better than the number.")] = None
 
 
 class Case(Input):
@@ -40,6 +40,7 @@ class Case(Input):
     title: Annotated[str | None, StringConstraints(min_length=1, max_length=300)] = None
     language: Tag | None = None
     organisation: Annotated[Ref | None, Field(description="Reference of the unit that owns the case.")] = None
+    closed: Annotated[bool | None, Field(description="Retention counts from the day a case is closed.")] = None
     team: Annotated[list[Ref] | None, Field(description="E-mail addresses of the hiring team.", max_length=500)] = None
 
 
@@ -69,6 +70,7 @@ def put(call: Call, path: ByRef, body: Candidate) -> Response:
         phone_raw=body.phone,
         region=body.region,
         language=body.language,
+        zone=body.zone,
     )
     key = call.secrets.phone
     row = call.database.transact(
@@ -85,35 +87,27 @@ def show(call: Call, path: ByRef) -> Response:
 
 
 @candidates.ask("/candidates/<ref>/messages", scope="messages:read")
-def written(call: Call, path: ByRef, query: Page) -> Response:
-    """A candidate's messages, newest first."""
-    with call.database.read() as view:
-        get_candidate(view, call.organisation_id, path.ref)
-        rows = lists_web.messages(view, call.organisation_id, {"candidate_ref": path.ref}, query.after, query.limit)
-    return listed([shown_row(row) for row in rows], query.limit)
+def written(call: Call, path: ByRef, query: Correspondence) -> Response:
+    """What was written with a candidate both ways, newest first: the very rows of the threads."""
+    return correspondence(call, path.ref, query)
 
 
 @candidates.ask("/candidates/<ref>/channels", scope="candidates:read")
 def channels(call: Call, path: ByRef, query: Asked) -> Response:
-    """On which channels this user may write to the candidate now, and why not on the others."""
+    """On which channels this user may write to the candidate now, and why not; a channel that is switched off is not listed."""
     with call.database.read() as view:
-        return answer(200, {channel: _openness(view, call, path.ref, query, channel) for channel in CHANNELS})
+        found = channels_for(view, call.organisation_id, call.actor, query.user, path.ref, query.case, call.now)
+    return answer(200, {each.channel: _shown_channel(each) for each in found})
 
 
-def _openness(view: View, call: Call, ref: str, asked: Asked, channel: str) -> dict[str, Any]:
-    trial = Submission(
-        organisation_id=call.organisation_id,
-        actor=call.actor,
-        user=asked.user,
-        candidate_ref=ref,
-        case_ref=asked.case,
-        pool_ref=None if asked.case is not None else "-",
-        channel=channel,
-        kind="contact",
-        text=".",
-    )
-    refused: Refused | None = preview(view, trial, call.now).refused
-    return {"available": refused is None, "reason": None if refused is None else refused.code, "window_expires_at": None}
+def _shown_channel(each: Openness) -> dict[str, Any]:
+    shown = {
+        "available": each.available,
+        "reason": each.reason,
+        "window_expires_at": moment(each.window_expires_at),
+    }
+    further = {"hold": each.hold, "use": each.use}
+    return {**shown, **{name: value for name, value in further.items() if value is not None}}
 
 
 @candidates.act("PUT", "/cases/<ref>", scope="candidates:write")
@@ -123,6 +117,7 @@ def put_one_case(call: Call, path: ByRef, body: Case) -> Response:
         title=body.title,
         language=body.language,
         unit_ref=body.organisation,
+        closed=body.closed,
         team=None if body.team is None else tuple(body.team),
     )
     with call.database.write() as tx:
@@ -148,11 +143,13 @@ def shown_candidate(row: Row) -> dict[str, Any]:
         "email": row["email"],
         "language": row["language"],
         "region": row["region"],
+        "zone": row["zone"],
         "phone": {
             "raw": row["phone_raw"],
             "e164": row["phone"],
             "state": row["phone_state"],
             "country": row["country"],
+            "subdivision": row["subdivision"],
         },
         "created_at": moment(row["created_at"]),
         "updated_at": moment(row["updated_at"]),

@@ -1,14 +1,22 @@
-"""Credits of the key's own organisation: balance, ledger, grants."""
+"""Credits of the key's own organisation: balance, ledger, grants, vouchers, allowances, rates.
 
-from typing import Annotated
+A `user` names the person who asks: then that person's rights decide as well as the key's scope.
+"""
+
+from typing import Annotated, Any
 
 from flask import Response, g
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
-from gateway.flows.credits import balance, describe, grant
-from gateway.store import lists_web
-from gateway.store.database import Transaction
-from web.answers import answer
+from gateway.clock import rfc3339
+from gateway.flows import allowances, rates, vouchers
+from gateway.flows.credits import ask_for_grant, balance, decide, describe, needs_two, set_two_approvers
+from gateway.flows.facts import organisation
+from gateway.flows.rights import acting, find_unit
+from gateway.rules.permissions import CREDITS_GRANT, CREDITS_VIEW, SETTINGS_EDIT
+from gateway.store import lists_reports, lists_web
+from gateway.store.database import Row, Transaction, View
+from web.answers import answer, nothing
 from web.api.resource import Resource
 from web.guards import Call
 from web.idempotency import Done, once
@@ -23,7 +31,31 @@ class ByOrganisation(Query):
     id: Ref
 
 
-class Entries(Query):
+class ByGrant(ByOrganisation):
+    """A grant that waits for its second approver."""
+
+    grant_id: Ref
+
+
+class ByUnit(ByOrganisation):
+    """A unit of the organisation, by id or ref."""
+
+    unit: Ref
+
+
+class ByCountry(ByOrganisation):
+    """A country by its ISO code."""
+
+    iso: Annotated[str, StringConstraints(pattern="^[A-Za-z]{2}$")]
+
+
+class Asked(Query):
+    """For whom."""
+
+    user: Ref | None = None
+
+
+class Entries(Asked):
     """A page of the ledger, newest first; `after` is the id of the last entry of the page before."""
 
     after: Annotated[int | None, Field(ge=1, le=2**62)] = None
@@ -36,13 +68,183 @@ class Grant(Input):
     amount: Annotated[int, Field(ge=1, le=1_000_000_000)]
     reference: Ref
     reason: Line = ""
+    user: Ref | None = None
+
+
+class Decision(Input):
+    """Who decides; without a user, the key itself."""
+
+    user: Ref | None = None
+
+
+class Policy(Input):
+    """How grants are made."""
+
+    two_approvers: bool
+    user: Ref | None = None
+
+
+class Redeemed(Input):
+    """A voucher as text."""
+
+    voucher: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+    user: Ref | None = None
+
+
+class Allowance(Input):
+    """Credits that a unit may spend in a month, and how much of an unused rest it may carry over."""
+
+    monthly: Annotated[int, Field(ge=0, le=1_000_000_000)]
+    carry_over: Annotated[int, Field(ge=0, le=1_000_000_000)] = 0
+    user: Ref | None = None
+
+
+class Rate(Input):
+    """What one part costs."""
+
+    price: Annotated[int, Field(ge=0, le=10_000)]
+    channel: Annotated[str, StringConstraints(pattern="^(sms|whatsapp)$")] = "sms"
+    user: Ref | None = None
+
+
+def _allowed(view: View, call: Call, asked: str, user: str | None, permission: str) -> tuple[Row, str]:
+    """The organisation and who acts, as the ledger names them. Raises Refused where they lack the permission."""
+    row = lists_web.own_organisation(view, call.organisation_id, asked)
+    who = acting(view, call.organisation_id, call.actor, user)
+    who.require(view, permission)
+    return row, call.actor if who.user is None else f"user:{who.user['id']}"
+
+
+@credits.act("POST", "/organisations/<id>/grants", scope="credits:write")
+def add(call: Call, path: ByOrganisation, body: Grant) -> Response:
+    """Grant credits. The same reference again is refused (409): an order is booked once.
+
+    Where a second approver is wanted (`PUT …/grants/policy`) the answer is 202, and nothing is booked until then.
+    """
+
+    def act(tx: Transaction) -> Done:
+        row, actor = _allowed(tx, call, path.id, body.user, CREDITS_GRANT)
+        waiting = ask_for_grant(tx, row["id"], body.amount, body.reference, body.reason, actor, call.now)
+        if waiting is not None:
+            told = {"id": waiting, "state": "waiting", "amount": body.amount, "reference": body.reference}
+            return Done(202, {"organisation": row["ref"], **told})
+        now = balance(tx, row["id"])
+        booked = {"granted": body.amount, "reference": body.reference, "available": now.available, "reserved": now.reserved}
+        return Done(201, {"organisation": row["ref"], **booked})
+
+    return once(call, g.body, act)
+
+
+@credits.act("PUT", "/organisations/<id>/grants/policy", scope="credits:write")
+def set_policy(call: Call, path: ByOrganisation, body: Policy) -> Response:
+    """Ask for a second approver of every grant, or no longer."""
+    with call.database.write() as tx:
+        row, actor = _allowed(tx, call, path.id, body.user, CREDITS_GRANT)
+        set_two_approvers(tx, row["id"], body.two_approvers, actor, call.now)
+    return answer(200, {"organisation": row["ref"], "two_approvers": body.two_approvers})
+
+
+@credits.act("POST", "/organisations/<id>/grants/<grant_id>/approve", scope="credits:write")
+def approve(call: Call, path: ByGrant, body: Decision) -> Response:
+    """Approve a waiting grant: somebody else than who asked for it."""
+    return _decided(call, path, body, approves=True)
+
+
+@credits.act("POST", "/organisations/<id>/grants/<grant_id>/refuse", scope="credits:write")
+def refuse(call: Call, path: ByGrant, body: Decision) -> Response:
+    """Refuse a waiting grant, or take it back."""
+    return _decided(call, path, body, approves=False)
+
+
+def _decided(call: Call, path: ByGrant, body: Decision, *, approves: bool) -> Response:
+    def act(tx: Transaction) -> Done:
+        row, actor = _allowed(tx, call, path.id, body.user, CREDITS_GRANT)
+        found = decide(tx, row["id"], path.grant_id, approves, actor, call.now)
+        now = balance(tx, row["id"])
+        return Done(200, {**_shown_request(found), "available": now.available, "reserved": now.reserved})
+
+    return once(call, g.body, act)
+
+
+def _shown_request(row: Row) -> dict[str, Any]:
+    return {
+        **{name: row[name] for name in ("id", "state", "amount", "reference", "asked_by", "decided_by")},
+        "asked_at": rfc3339(row["asked_at"]),
+    }
+
+
+@credits.ask("/organisations/<id>/grants", scope="credits:read")
+def grants(call: Call, path: ByOrganisation, query: Asked) -> Response:
+    """Grants that wait for their second approver, oldest first."""
+    with call.database.read() as view:
+        row, _ = _allowed(view, call, path.id, query.user, CREDITS_VIEW)
+        rows = lists_reports.waiting_grants(view, row["id"])
+        return answer(200, {"two_approvers": needs_two(view, row["id"]), "waiting": [_shown_request(each) for each in rows]})
+
+
+@credits.act("POST", "/organisations/<id>/vouchers", scope="credits:redeem")
+def redeem(call: Call, path: ByOrganisation, body: Redeemed) -> Response:
+    """Redeem a signed voucher, once: its signature is what allows it, so no operator need be near."""
+
+    def act(tx: Transaction) -> Done:
+        row, actor = _allowed(tx, call, path.id, body.user, CREDITS_VIEW)
+        voucher, now = vouchers.redeem(tx, row["id"], body.voucher, actor, call.now)
+        told = {"granted": voucher.amount, "voucher": voucher.id, "available": now.available, "reserved": now.reserved}
+        return Done(201, {"organisation": row["ref"], **told})
+
+    return once(call, g.body, act)
+
+
+@credits.ask("/organisations/<id>/allowances", scope="organisations:read")
+def all_allowances(call: Call, path: ByOrganisation, query: Asked) -> Response:
+    """What each unit may spend this month, and has spent."""
+    with call.database.read() as view:
+        row, _ = _allowed(view, call, path.id, query.user, CREDITS_VIEW)
+        zone = organisation(view, row["id"])["zone"]
+        return answer(200, {"data": allowances.all_standing(view, row["id"], zone, call.now)})
+
+
+@credits.act("PUT", "/organisations/<id>/allowances/<unit>", scope="organisations:write")
+def set_allowance(call: Call, path: ByUnit, body: Allowance) -> Response:
+    """Set what a unit, with everything below it, may spend in a month."""
+    with call.database.write() as tx:
+        row, actor = _allowed(tx, call, path.id, body.user, SETTINGS_EDIT)
+        unit, zone = find_unit(tx, row["id"], path.unit, field="unit"), organisation(tx, row["id"])["zone"]
+        shown = allowances.put(tx, row["id"], unit, body.monthly, body.carry_over, zone, actor, call.now)
+    return answer(200, shown)
+
+
+@credits.act("DELETE", "/organisations/<id>/allowances/<unit>", scope="organisations:write")
+def drop_allowance(call: Call, path: ByUnit, query: Asked) -> Response:
+    """Let a unit spend without a limit of its own."""
+    with call.database.write() as tx:
+        row, actor = _allowed(tx, call, path.id, query.user, SETTINGS_EDIT)
+        allowances.remove(tx, row["id"], find_unit(tx, row["id"], path.unit, field="unit"), actor, call.now)
+    return nothing()
+
+
+@credits.ask("/organisations/<id>/rates", scope="credits:read")
+def all_rates(call: Call, path: ByOrganisation, query: Asked) -> Response:
+    """Credits per part, by country and channel."""
+    with call.database.read() as view:
+        _allowed(view, call, path.id, query.user, CREDITS_VIEW)
+        return answer(200, {"data": [dict(row) for row in rates.rates(view)]})
+
+
+@credits.act("PUT", "/organisations/<id>/rates/<iso>", scope="credits:write")
+def set_rate(call: Call, path: ByCountry, body: Rate) -> Response:
+    """Set what a part costs in a country; messages already accepted keep their price."""
+    with call.database.write() as tx:
+        row, actor = _allowed(tx, call, path.id, body.user, CREDITS_GRANT)
+        rates.set_rate(tx, row["id"], path.iso, body.channel, body.price, actor, call.now)
+    return answer(200, {"iso": path.iso.upper(), "channel": body.channel, "price": body.price})
 
 
 @credits.ask("/organisations/<id>/credits", scope="credits:read")
-def show(call: Call, path: ByOrganisation) -> Response:
+def show(call: Call, path: ByOrganisation, query: Asked) -> Response:
     """Credits that may be spent, and those set aside for messages on their way."""
     with call.database.read() as view:
-        row = lists_web.own_organisation(view, call.organisation_id, path.id)
+        row, _ = _allowed(view, call, path.id, query.user, CREDITS_VIEW)
         now = balance(view, row["id"])
     return answer(200, {"organisation": row["ref"], "available": now.available, "reserved": now.reserved})
 
@@ -51,20 +253,7 @@ def show(call: Call, path: ByOrganisation) -> Response:
 def entries(call: Call, path: ByOrganisation, query: Entries) -> Response:
     """What moved the balance."""
     with call.database.read() as view:
-        row = lists_web.own_organisation(view, call.organisation_id, path.id)
+        row, _ = _allowed(view, call, path.id, query.user, CREDITS_VIEW)
         rows = lists_web.ledger(view, row["id"], query.after, query.limit)
     page = [describe(entry) for entry in rows[: query.limit]]
     return answer(200, {"data": page, "next": page[-1]["id"] if len(rows) > query.limit else None})
-
-
-@credits.act("POST", "/organisations/<id>/grants", scope="credits:write")
-def add(call: Call, path: ByOrganisation, body: Grant) -> Response:
-    """Grant credits. The same reference again is refused (409): an order is booked once."""
-
-    def act(tx: Transaction) -> Done:
-        row = lists_web.own_organisation(tx, call.organisation_id, path.id)
-        now = grant(tx, row["id"], body.amount, body.reference, body.reason, call.actor, call.now)
-        told = {"granted": body.amount, "reference": body.reference, "available": now.available, "reserved": now.reserved}
-        return Done(201, {"organisation": row["ref"], **told})
-
-    return once(call, g.body, act)

@@ -10,13 +10,14 @@ from pydantic import Field
 
 from gateway import clock
 from gateway.errors import Refused
-from gateway.flows.accept import CHANNELS, KINDS, Accepted, Preview, Submission, preview, submit
+from gateway.flows.accept import CHANNELS, KINDS, Accepted, Escorted, Preview, Submission, preview, submit
 from gateway.flows.cancel import cancel
 from gateway.flows.explain import explain
 from gateway.flows.resolve import resolve
 from gateway.rules.lifecycle import LANE_NAMES, LANES, State
 from gateway.store import lists_web
 from gateway.store.database import Row, Transaction
+from modem.segments import analyse
 from web import problems
 from web.answers import answer
 from web.api.resource import Resource, listed
@@ -47,6 +48,10 @@ class NewMessage(Input):
     kind: Annotated[Ref, _one_of(KINDS)]
     text: str | None = None
     template_id: Ref | None = None
+    template_name: Annotated[
+        Ref | None, Field(description="The nearest template of this name up the tree, in the best language there is.")
+    ] = None
+    transliterate: Annotated[bool, Field(description="Write what GSM-7 lacks in letters that it has.")] = False
     data: dict[str, Any] | None = None
     send_at: Moment | None = None
     valid_until: Moment | None = None
@@ -99,6 +104,8 @@ def submission(call: Call, new: NewMessage, *, batch: bool = False) -> Submissio
         kind=new.kind,
         text=new.text,
         template_id=new.template_id,
+        template_name=new.template_name,
+        transliterate=new.transliterate,
         data=new.data,
         send_at=new.send_at,
         valid_until=new.valid_until,
@@ -243,8 +250,21 @@ def shown_accepted(done: Accepted) -> dict[str, Any]:
         "credits": done.credits,
         "sender": done.sender,
         "country": done.country,
-        "companions": list(done.companions),
+        "companions": [shown_companion(each) for each in done.companions],
         "created_at": rfc3339(done.created_at),
+    }
+
+
+def shown_companion(each: Escorted) -> dict[str, Any]:
+    """A START invitation or identification, as a line of its own; in a preview it has no id yet."""
+    return {
+        "id": each.id,
+        "kind": each.kind,
+        "state": each.state,
+        "text": each.text,
+        "encoding": each.encoding,
+        "parts": each.parts,
+        "credits": each.credits,
     }
 
 
@@ -255,9 +275,13 @@ def shown_preview(seen: Preview) -> dict[str, Any]:
         "encoding": seen.pieces[0].alphabet,
         "parts": [{"number": piece.number, "text": piece.text} for piece in seen.pieces],
         "credits": seen.credits,
+        "companions": [shown_companion(each) for each in seen.companions],
+        "total_credits": seen.credits + sum(each.credits for each in seen.companions),
         "sender": seen.sender,
         "country": seen.country,
         "hold": None if seen.hold is None else hold_of(seen.hold.reason, seen.hold.not_before),
+        "template": seen.template,
+        "transliterated": shown_plainer(seen),
         "forcing": [
             {"position": each.position, "character": each.character, "replacement": each.replacement}
             for each in seen.analysis.forcing
@@ -265,6 +289,15 @@ def shown_preview(seen: Preview) -> dict[str, Any]:
         "would_be": "refused" if seen.refused is not None else "held" if seen.hold is not None else "queued",
         "problem": None if seen.refused is None else problems.body(seen.refused),
     }
+
+
+def shown_plainer(seen: Preview) -> dict[str, Any] | None:
+    """The same in letters of GSM-7, as `transliterate` would send it; null where it is in them already."""
+    if seen.plainer is None:
+        return None
+    size = analyse(seen.plainer)
+    each = seen.credits // len(seen.pieces)
+    return {"text": seen.plainer, "encoding": size.alphabet, "parts": size.parts, "credits": each * size.parts}
 
 
 def shown_row(row: Row) -> dict[str, Any]:

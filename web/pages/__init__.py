@@ -5,7 +5,7 @@
     forms.py     what every form shares
     words.py     plain words for states, reasons and codes
     charts.py    numbers → points of an SVG
-    home.py · login.py · account.py · messages.py · modems.py · credits.py
+    home.py · login.py · fresh_password.py · account.py · messages.py · modems.py · credits.py
 
 `register(app, services)` is all that the wiring calls. It expects `app.secret_key`, and headers set elsewhere: the CSP of
 design.md §7 and `Referrer-Policy: same-origin` (with `no-referrer` browsers send `Origin: null`, which the door refuses).
@@ -16,10 +16,10 @@ from flask_bootstrap import Bootstrap5
 from flask_wtf.csrf import CSRFProtect
 
 from web import sessions
-from web.pages import account, credits, door, home, login, menu, messages, modems, words
+from web.pages import account, credits, door, fresh_password, home, login, menu, messages, modems, words
 from web.services import Services
 
-BLUEPRINTS = (home, login, account, messages, modems, credits)
+BLUEPRINTS = (home, login, fresh_password, account, messages, modems, credits)
 
 
 def register(app: Flask, services: Services) -> None:
