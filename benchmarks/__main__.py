@@ -10,11 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import box, codec, figures, http, idle, radio, store
+from benchmarks import box, codec, figures, http, idle, importing, radio, store
 
 GROUPS: dict[str, Callable[[Path, bool], Iterator[figures.Figure]]] = {
     "radio": radio.measure,
     "http": http.measure,
+    "import": importing.measure,
     "store": store.measure,
     "idle": idle.measure,
     "codec": codec.measure,

@@ -13,6 +13,7 @@ from typing import Any
 from gateway import config as configs
 from gateway.flows.accept import Accepted, submit
 from gateway.flows.candidates import CandidateFields, put_candidate
+from gateway.flows.companions import introduced
 from gateway.flows.consents import ConsentPush, push_consent
 from gateway.store import ids, schema, setup
 from tests.office import EVIDENCE, PHONE_KEY, Office, open_office
@@ -63,9 +64,10 @@ class Box(Site):
         with self.store.write() as tx:
             for number, ref in enumerate(refs):
                 fields = CandidateFields(first_name="Kim", last_name="Berg", phone_raw=f"+4670174{number:04d}", language="sv")
-                put_candidate(tx, office.organisation_id, ref, fields, "key:bench", office.now, phone_key=PHONE_KEY)
+                row = put_candidate(tx, office.organisation_id, ref, fields, "key:bench", office.now, phone_key=PHONE_KEY)
                 tx.flush()
                 push_consent(tx, office.organisation_id, ref, "sms", push, "key:bench", office.now)
+                introduced(tx, row["id"], office.sender_id, f"case:{office.case_id}", row["phone_hash"], office.now)
         return refs
 
     # Setting up.

@@ -13,7 +13,7 @@
 import itertools
 import json
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from io import StringIO
@@ -26,6 +26,7 @@ from pytest_httpserver import HTTPServer
 from smspdudecoder.fields import SMSSubmit
 from werkzeug import Request, Response
 
+from gateway.flows import companions
 from modem.clock import FileClock
 from tests.processes import Site, Stick, until
 
@@ -98,6 +99,8 @@ class Ats:
     def __init__(self, url: str, key: str) -> None:
         self.http = httpx.Client(base_url=url, headers={"authorization": f"Bearer {key}"}, timeout=30, trust_env=False)
         self._numbers = itertools.count(1)
+        self.introduce: Callable[[str], None] = lambda candidate_id: None
+        """Called with each new candidate's id; the box notes there that they know who writes."""
 
     def close(self) -> None:
         self.http.close()
@@ -113,8 +116,20 @@ class Ats:
         headers = {"idempotency-key": token or f"test-{id(self)}-{next(self._numbers)}", **how.pop("headers", {})}
         return self.http.post(path, json=body, headers=headers, **how)
 
-    def candidate(self, phone: str, *, ref: str = "", consent: bool = True, region: str = "SE", language: str = "sv") -> Person:
-        """Push a candidate, and with `consent` the consent that the application collected."""
+    def candidate(
+        self,
+        phone: str,
+        *,
+        ref: str = "",
+        consent: bool = True,
+        region: str = "SE",
+        language: str = "sv",
+        introduced: bool = True,
+    ) -> Person:
+        """Push a candidate, and with `consent` the consent that the application collected.
+
+        `introduced`: they know already who writes, so that no identification (S45) goes before their first text.
+        """
         ref = ref or f"cand-{next(self._numbers)}"
         body = {"first_name": "Kim", "last_name": "Sjöberg", "phone": phone, "region": region, "language": language}
         answer = self.http.put(f"/api/v1/candidates/{ref}", json=body)
@@ -122,6 +137,8 @@ class Ats:
         shown = answer.json()
         if consent:
             self.consent(ref)
+        if introduced and shown["phone"]["state"] == "ok":
+            self.introduce(shown["id"])
         return Person(ref, shown["id"], shown["phone"]["e164"])
 
     def consent(self, ref: str) -> None:
@@ -271,6 +288,7 @@ class Box:
         self.site.ringpost("init", "--test")
         self.site.ringpost("apply", str(setup))
         self.ats = Ats(f"http://127.0.0.1:{self.site.port}", self.key("ats", "*"))
+        self.ats.introduce = self._introduce
         assert self.site.clock_file is not None
         self._clock = FileClock(self.site.clock_file)
         self._offset_s = 0.0
@@ -286,6 +304,14 @@ class Box:
     def key(self, name: str, *scopes: str) -> str:
         """A fresh API key."""
         return self.site.ringpost("key", "add", name, *(word for scope in scopes for word in ("--scope", scope))).strip()
+
+    def _introduce(self, candidate_id: str) -> None:
+        """As after an import from a system that wrote before this box: in every case, from every sender."""
+        with self.site.store.write() as tx:
+            phone_hash = tx.value("SELECT phone_hash FROM candidate WHERE id = ?", candidate_id)
+            for sender in tx.all("SELECT id FROM sender"):
+                for case in tx.all("SELECT id FROM hiring_case"):
+                    companions.introduced(tx, candidate_id, sender["id"], f"case:{case['id']}", phone_hash, self.now())
 
     def serve(self) -> "Box":
         """Start everything; ready when a message accepted now would go out."""

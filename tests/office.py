@@ -1,4 +1,7 @@
-"""A small office for tests: one organisation, a recruiter on a case's team, candidates who have opted in, a SIM, credits."""
+"""A small office for tests: one organisation, a recruiter on a case's team, candidates who have opted in, a SIM, credits.
+
+Its candidates know who writes already, so that no identification goes before their first text.
+"""
 
 import itertools
 from dataclasses import dataclass, field, replace
@@ -9,6 +12,7 @@ from gateway.errors import Refused
 from gateway.flows import credits
 from gateway.flows.accept import Accepted, Submission, submit
 from gateway.flows.candidates import CandidateFields, CaseFields, put_candidate, put_case
+from gateway.flows.companions import introduced
 from gateway.flows.consents import ConsentPush, push_consent
 from gateway.flows.receive import Desk, process, store_raw
 from gateway.store import ids
@@ -69,6 +73,8 @@ class Office:
             if consent:
                 push = ConsentPush(status="granted", captured_at=self.now, evidence=EVIDENCE)
                 push_consent(tx, self.organisation_id, ref, "sms", push, "key:test", self.now)
+            if row["phone_hash"] is not None:
+                introduced(tx, row["id"], self.sender_id, f"case:{self.case_id}", row["phone_hash"], self.now)
         return row
 
     def candidates(self, count: int) -> list[str]:
@@ -172,7 +178,8 @@ def _set_up(tx: Transaction, database: Database, balance: int, price: int, gap_m
     if balance:
         credits.grant(tx, organisation_id, balance, "first", "", "cli:test", NOW)
     fields = CandidateFields(first_name="Kim", last_name="Berg", phone_raw="070-174 06 05", region="SE", language="sv")
-    put_candidate(tx, organisation_id, "cand-1", fields, "cli:test", NOW, phone_key=PHONE_KEY)
+    kim = put_candidate(tx, organisation_id, "cand-1", fields, "cli:test", NOW, phone_key=PHONE_KEY)
     push = ConsentPush(status="granted", captured_at=NOW, evidence=EVIDENCE)
     push_consent(tx, organisation_id, "cand-1", "sms", push, "cli:test", NOW)
+    introduced(tx, kim["id"], sender_id, f"case:{case['id']}", kim["phone_hash"], NOW)
     return Office(database, organisation_id, user_id, case["id"], sender_id)

@@ -208,7 +208,7 @@ def test_a_refusal_for_lack_of_credits_never_tells_the_balance(database):
     office = open_office(database, balance=1)
     refused = refusal(office, text="a" * 161)
     assert refused.code == "insufficient_credits"
-    assert refused.facts == {"needed": 2}
+    assert refused.facts == {"needed": 2, "ask": []}, "whom to ask, never the balance"
     assert "1" not in refused.detail
 
 
@@ -287,7 +287,7 @@ def test_a_hold_for_opt_in_keeps_the_schedule_and_waits_two_weeks(office):
 
 
 def test_a_held_message_needs_credits_too(database):
-    office = open_office(database, balance=1)
+    office = open_office(database, balance=2)  # the text, and the invitation to answer START
     change(office, "UPDATE country SET opt_in = 'double'")
     office.candidate("cand-2", "+46701740606")
     office.accept("cand-2")

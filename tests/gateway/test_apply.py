@@ -348,3 +348,21 @@ def test_a_number_and_a_card_belong_to_one_sender(desk: Desk) -> None:
     desk.apply(first)
     second = f'\n[[sender]]\nnumber = "+46701740698"\niccid = "{card}"\n'
     assert "already belongs to the sender +46701740699" in desk.refusal(first + second)
+
+
+def test_seats_and_a_templates_own_fields_are_applied(desk: Desk) -> None:
+    text = (
+        '[organisation]\nref = "acme"\nname = "Acme"\nseats = 1\n'
+        '[[template]]\nname = "T"\nkind = "contact"\nlanguage = "sv"\nbody = "Hej {{floor}}"\n'
+        'fields = [{ name = "floor", type = "text", sample = "4" }]\n'
+    )
+    assert desk.apply(text)
+    assert desk.apply(text) == []
+    changed = desk.apply(text.replace("Hej", "Hallå"), now=NOW + 1)
+    assert [(change.table, change.key) for change in changed] == [("template", "body")]
+    with desk.database.read() as view:
+        versions = view.all("SELECT version, body FROM template_version ORDER BY version")
+    assert [(row["version"], row["body"]) for row in versions] == [(1, "Hej {{floor}}"), (2, "Hallå {{floor}}")]
+    assert "did you mean" in desk.refusal(text.replace("{{floor}}", "{{flor}}")).casefold()
+    two = "".join(f'[[user]]\nemail = "{name}@x.example"\nseat = true\n' for name in "ab")
+    assert "seats are taken" in desk.refusal(text + two)

@@ -8,7 +8,7 @@ import pytest
 from gateway.errors import Refused
 from gateway.rules.gates import GATES, RELEASE_GATES, Facts, Wait, judge
 from gateway.rules.lifecycle import Hold
-from gateway.rules.permissions import SEND_SMS, may
+from gateway.rules.permissions import SEND_SMS, may, permissions_of
 from gateway.rules.routing import Lanes, choose
 
 GOOD = Facts(
@@ -18,15 +18,16 @@ GOOD = Facts(
     on_team=True,
     sms_enabled=True,
     candidate={"phone_state": "ok", "country": "SE"},
-    country={"state": "active"},
+    country={"state": "active", "no_sender": "deny"},
     suppressed=False,
     consent="granted",
     sender={"id": "snd_1"},
+    rights=permissions_of('["recruiter"]'),
 )
 
 BAD: list[tuple[dict[str, Any], str, int]] = [
     ({"user": {"active": 0, "roles": "[]", "seat": 0}}, "user_inactive", 403),
-    ({"user": {"active": 1, "roles": "[]", "seat": 0}}, "permission_denied", 403),
+    ({"rights": frozenset()}, "permission_denied", 403),
     ({"on_team": False}, "not_on_hiring_team", 403),
     ({"user": {"active": 1, "roles": '["recruiter"]', "seat": 0}}, "seat_required", 403),
     ({"sms_enabled": False}, "channel_disabled", 409),

@@ -16,6 +16,9 @@ from gateway.store.database import SCHEMA, Database
 
 ROOT = Path(__file__).resolve().parents[2]
 
+NAMES = sorted(path.stem for path in (Path(schema.__file__).parent / "migrations").glob("0*.py"))
+"""Every migration, oldest first."""
+
 
 def settings_in(directory: Path, extra: str = "") -> config.Config:
     return config.read(f'[gateway]\nstate_dir = "state"\n{extra}', str(directory / "ringpost.toml"))
@@ -41,9 +44,9 @@ def add_migration(directory: Path, monkeypatch: pytest.MonkeyPatch, body: str) -
 
 def test_a_new_database_is_migrated_once(tmp_path: Path) -> None:
     database = Database(str(tmp_path / "deep" / "ringpost.db"))
-    assert schema.migrate(database) == [SCHEMA]
+    assert schema.migrate(database) == NAMES
     assert schema.migrate(database) == []
-    assert schema.applied(database) == [SCHEMA]
+    assert schema.applied(database) == NAMES
     assert not (tmp_path / "deep" / "snapshots").exists()
     database.close()
 
@@ -60,7 +63,7 @@ def test_postgresql_is_migrated_once_however_many_try(empty_postgresql_url: str)
     ]
     said = [program.communicate(timeout=60)[0].strip() for program in running]
     assert [program.returncode for program in running] == [0] * 4
-    assert sorted(said) == ["0", "0", "0", "1"]
+    assert sorted(said) == ["0", "0", "0", str(len(NAMES))]
 
 
 def test_five_processes_at_once_make_one_database(tmp_path: Path) -> None:
@@ -75,7 +78,7 @@ def test_five_processes_at_once_make_one_database(tmp_path: Path) -> None:
     ]
     said = [program.communicate(timeout=60)[0].strip() for program in running]
     assert [program.returncode for program in running] == [0] * 5
-    assert sorted(said) == ["0", "0", "0", "0", "1"]
+    assert sorted(said) == ["0", "0", "0", "0", str(len(NAMES))]
 
 
 def test_without_a_database_there_is_one_plain_line_and_no_file(tmp_path: Path) -> None:

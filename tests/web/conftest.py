@@ -14,6 +14,7 @@ import pytest
 from gateway import config, keys
 from gateway.config import Config, Listen
 from gateway.flows.candidates import CandidateFields, CaseFields, put_candidate, put_case
+from gateway.flows.companions import introduced
 from gateway.flows.consents import ConsentPush, push_consent
 from gateway.flows.credits import grant
 from gateway.store import ids, setup
@@ -72,6 +73,9 @@ class Box:
                 evidence = {"wording_version": "1", "wording_text": "Yes, text me."}
                 push = ConsentPush(status="granted", captured_at=now, evidence=evidence)
                 push_consent(tx, self.organisation_id, ref, "sms", push, CLI, now)
+            if row["phone_hash"] is not None:  # they know who writes: no identification (S45) goes before the first text
+                for case in tx.all("SELECT id FROM hiring_case"):
+                    introduced(tx, row["id"], "snd_1", f"case:{case['id']}", row["phone_hash"], now)
             return str(row["id"])
 
         found: str = self.write(step)

@@ -16,7 +16,7 @@ EVIDENCE = {"captured_at": "2026-03-01T08:00:00Z", "wording_version": "3", "word
 class TestCandidates:
     def test_a_national_number_is_read_in_its_region(self, api: httpx.Client) -> None:
         body = api.put("/candidates/bo", json={"first_name": "Bo", "phone": "070-174 06 05", "region": "SE"}).json()
-        assert body["phone"] == {"raw": "070-174 06 05", "e164": MOBILE, "state": "ok", "country": "SE"}
+        assert body["phone"] == {"raw": "070-174 06 05", "e164": MOBILE, "state": "ok", "country": "SE", "subdivision": None}
         assert api.get("/candidates/bo").json() == body
 
     @pytest.mark.parametrize(("phone", "state"), [("+4687654321", "not_mobile"), ("abc", "invalid"), ("", "missing")])

@@ -279,7 +279,8 @@ class TestProgram:
     def test_another_schema_version_stops_it_with_3(self, house: Path, processes: int, sqlite_url: str) -> None:
         database = Database(sqlite_url)
         with database.write() as tx:
-            tx.execute("UPDATE schema_migration SET name = '9999_later'")
+            last = tx.value("SELECT MAX(name) AS name FROM schema_migration")
+            tx.execute("UPDATE schema_migration SET name = '9999_later' WHERE name = ?", last)
         database.close()
         ended = self.ended(self.configure(house, f'tls = "off"\nprocesses = {processes}'))
         assert ended.returncode == 3
