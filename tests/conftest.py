@@ -27,6 +27,20 @@ ROOT = Path(__file__).resolve().parent.parent
 _numbers = itertools.count(1)
 
 
+SLOW = {
+    *("test_end_to_end.py", "test_crash.py", "test_worker.py", "test_demo.py", "test_supervise.py", "test_interleavings.py"),
+    *("test_driver.py", "test_simulator.py", "test_webhooks.py", "test_server.py", "test_cli.py"),
+}
+"""Whole processes, real lines and long walks: left out of `make quick`, as are the requirement tests."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what `make quick` leaves out."""
+    for item in items:
+        if item.path.name in SLOW or item.path.parent.name == "requirements":
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture
 def clock() -> ManualClock:
     """A clock that stands at Monday 2026-03-02 10:00 UTC until the test calls `clock.advance(seconds)`."""

@@ -159,7 +159,15 @@ def accept(tx: Transaction, submission: Submission, now: int) -> Accepted:
     kind = submission.kind if template is None else template["kind"]
     _check_urgent(submission, kind)
     facts = facts_for(
-        tx, org=org, user=user, case=case, candidate=candidate, channel=submission.channel, kind=kind, urgent=submission.urgent
+        tx,
+        org=org,
+        user=user,
+        case=case,
+        candidate=candidate,
+        channel=submission.channel,
+        kind=kind,
+        urgent=submission.urgent,
+        now=now,
     )
     facts, phrase = _with_rejection(tx, facts, submission)
     hold = judge(facts)
@@ -288,7 +296,15 @@ def preview(view: View, submission: Submission, now: int) -> Preview:
     text = _text(submission, template, org, user, case, candidate)
     kind = submission.kind if template is None else template["kind"]
     facts = facts_for(
-        view, org=org, user=user, case=case, candidate=candidate, channel=submission.channel, kind=kind, urgent=submission.urgent
+        view,
+        org=org,
+        user=user,
+        case=case,
+        candidate=candidate,
+        channel=submission.channel,
+        kind=kind,
+        urgent=submission.urgent,
+        now=now,
     )
     facts, _ = _with_rejection(view, facts, submission)
     price = 1 if facts.country is None else int(facts.country["price"])
@@ -410,7 +426,7 @@ def bring_companion(tx: Transaction, message: Row, candidate: Row, sender: Row, 
     org = organisation(tx, message["organisation_id"])
     user = find_user(tx, org["id"], message["user_id"])
     case = None if message["case_id"] is None else tx.one("SELECT * FROM hiring_case WHERE id = ?", message["case_id"])
-    facts = facts_for(tx, org=org, user=user, case=case, candidate=candidate, channel="sms", kind=message["kind"])
+    facts = facts_for(tx, org=org, user=user, case=case, candidate=candidate, channel="sms", kind=message["kind"], now=now)
     facts = replace(facts, sender=sender)
     escort = companions.plan(
         tx,

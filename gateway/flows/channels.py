@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 from gateway.errors import Refused
 from gateway.flows.accept import CHANNELS, Submission, preview
-from gateway.flows.facts import find_candidate
+from gateway.flows.facts import find_candidate, last_inbound
+from gateway.rules import whatsapp
 from gateway.store.database import Row, View
 
-WINDOW_MS = 24 * 3_600_000
-"""S43: how long after a candidate's message a free text may follow on WhatsApp."""
 _WINDOWED = "whatsapp"
 
 
@@ -57,12 +56,7 @@ def channels_for(
 
 def window_of(view: View, candidate: Row, channel: str) -> int | None:
     """Until when a free text may be sent on a channel that has a window (S43); None for others, and before the first message."""
-    if channel != _WINDOWED:
-        return None
-    last = view.value(
-        "SELECT MAX(last_in_at) AS last FROM thread WHERE candidate_id = ? AND channel = ?", candidate["id"], channel
-    )
-    return None if last is None else int(last) + WINDOW_MS
+    return whatsapp.closes_at(last_inbound(view, candidate)) if channel == _WINDOWED else None
 
 
 def _openness(view: View, trial: Submission, candidate: Row, now: int) -> Openness | None:

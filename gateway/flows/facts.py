@@ -218,8 +218,25 @@ def is_suppressed(view: View, phone_hash: str | None, channel: str) -> bool:
     return view.one("SELECT 1 AS yes FROM suppression WHERE phone_hash = ? AND channel = ?", phone_hash, channel) is not None
 
 
+def last_inbound(view: View, candidate: Row) -> int | None:
+    """When the candidate last wrote on WhatsApp, in ms; None before the first message (S43)."""
+    last: int | None = view.value(
+        "SELECT MAX(last_in_at) AS last FROM thread WHERE candidate_id = ? AND channel = 'whatsapp'", candidate["id"]
+    )
+    return last
+
+
 def facts_for(
-    view: View, *, org: Row, user: Row, case: Row | None, candidate: Row, channel: str, kind: str, urgent: bool = False
+    view: View,
+    *,
+    org: Row,
+    user: Row,
+    case: Row | None,
+    candidate: Row,
+    channel: str,
+    kind: str,
+    now: int,
+    urgent: bool = False,
 ) -> Facts:
     """Everything the gates look at for one message."""
     choice = pick(view, senders_of(view, org["id"]), candidate, country_of(view, candidate["country"], channel))
@@ -244,6 +261,8 @@ def facts_for(
         urgent=urgent,
         rights=rights_in(view, user, case),
         is_kind_allowed=is_kind_allowed(view, org["id"], kind, channel),
+        last_inbound_at=last_inbound(view, candidate) if channel == "whatsapp" else None,
+        now=now,
     )
 
 

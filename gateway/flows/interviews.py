@@ -289,6 +289,8 @@ def move(
         slots = check_slots(change.slots, now)
         values |= _other_slots(tx, row, slots, now)
     moved = (values["starts_at"], values["zone"]) != (row["starts_at"], row["zone"]) or bool(slots)
+    if moved and change.text is None and change.template_id is None:
+        _check_invitation_left(tx, row)
     if row["type"] == "scheduled":
         values["last_start_at"] = values["starts_at"]
     if moved and (values["starts_at"] != row["starts_at"] or slots):
@@ -304,6 +306,19 @@ def move(
     if moved:
         reminders.replan(tx, fresh, actor, desk, now)
     return Created(interview_id, message)
+
+
+def _check_invitation_left(tx: Transaction, row: Row) -> None:
+    """An invitation that still waits names the old time: it may not leave like that. Raises Refused `invitation_waiting`."""
+    state = tx.value("SELECT state FROM message WHERE id = ?", row["message_id"])
+    if state in ("held", "queued"):
+        raise Refused(
+            "invitation_waiting",
+            409,
+            "The invitation has not left yet and names the old time. Give a text or template_id: a new one then takes its place.",
+            field="text",
+            facts={"message_id": row["message_id"]},
+        )
 
 
 def _moved_end(row: Row, change: Move) -> int | None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Refused
-from gateway.rules import rights
+from gateway.rules import rights, whatsapp
 from gateway.rules.consent import LOCKED_OFF, Status
 from gateway.rules.lifecycle import Hold
 from gateway.rules.permissions import QUIET_HOURS_OVERRIDE
@@ -49,6 +49,9 @@ class Facts:
     """The sticky sender whose place this one takes while its modem is away."""
     urgent: bool = False
     """The recruiter asks for any hour."""
+    last_inbound_at: int | None = None
+    """When the candidate last wrote on WhatsApp (S43)."""
+    now: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,6 +204,13 @@ def sender_exists(facts: Facts) -> Verdict:
     return None
 
 
+def whatsapp_window_is_open(facts: Facts) -> Verdict:
+    """S43: a free text only within 24 hours of the candidate's own message."""
+    if facts.channel == "whatsapp":
+        whatsapp.check(facts.last_inbound_at, None, facts.now)
+    return None
+
+
 GATES: tuple[Gate, ...] = (
     user_may_send,
     user_may_override,
@@ -214,6 +224,7 @@ GATES: tuple[Gate, ...] = (
     consent_is_live,
     opt_in_is_complete,
     thread_is_open,
+    whatsapp_window_is_open,
 )
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -152,6 +153,25 @@ def test_a_machine_that_answers_our_answers_is_not_answered_for_ever(office: Off
     with office.database.read() as view:
         assert view.value("SELECT COUNT(*) AS n FROM interview_answer") == 12
         assert view.value("SELECT COUNT(*) AS n FROM message WHERE kind = 'interview_reply'") == 6
+
+
+def test_an_invitation_that_still_waits_never_leaves_with_an_old_time(office: Office) -> None:
+    interview_id = invite(office)
+    later = interviews.Move(user="eva@acme.example", starts_at=NOW + 96 * HOUR)
+
+    def move(change: interviews.Move) -> interviews.Created:
+        return office.database.transact(
+            lambda tx: interviews.move(tx, office.organisation_id, interview_id, change, "key:test", DESK, office.now)
+        )
+
+    with pytest.raises(Refused) as refused:
+        move(later)
+    assert refused.value.code == "invitation_waiting"
+    old = refused.value.facts["message_id"]
+    made = move(replace(later, text="Ny tid! {{interview_link}}"))
+    assert office.state(old) == "cancelled"
+    assert made.message is not None
+    assert office.state(made.message.id) == "queued"
 
 
 def test_declining_twice_is_told_once(office: Office) -> None:
