@@ -34,7 +34,16 @@ def unchanged(box: Box) -> Callable[[], AbstractContextManager[None]]:
 
 
 def _standing(box: Box) -> dict[str, Any]:
+    """What an act could change. What the box does by itself meanwhile (sending, settling, reports) is not the caller's doing."""
+    counts = {
+        "messages": "SELECT COUNT(*) AS n FROM message",
+        "parts": "SELECT COUNT(*) AS n FROM part",
+        "entries": "SELECT COUNT(*) AS n FROM ledger WHERE kind IN ('grant', 'reserve')",
+        "consents": "SELECT COUNT(*) AS n FROM consent",
+        "events": "SELECT COUNT(*) AS n FROM event WHERE type NOT IN ('message.state', 'modem.state')",
+        "acts": "SELECT COUNT(*) AS n FROM audit WHERE action NOT IN ('message.deny', 'api.deny', 'auth.fail')"
+        " AND actor NOT LIKE 'gateway%' AND actor <> 'network'",
+    }
     with box.site.store.read() as view:
-        consents = view.value("SELECT COUNT(*) AS n FROM consent")
-        acts = view.value("SELECT COUNT(*) AS n FROM audit WHERE action NOT IN ('message.deny', 'api.deny', 'auth.fail')")
-    return {**box.books(), "consents": consents, "acts": acts}
+        found = {name: view.value(sql) for name, sql in counts.items()}
+    return {**found, "available": box.ats.credits()[0]}

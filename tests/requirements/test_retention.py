@@ -2,9 +2,10 @@
 
 import io
 import json
+import sqlite3
 import zipfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,9 @@ def test_an_erased_candidate_leaves_neither_number_nor_text_nor_name_and_a_stop_
     until(lambda: _pdus(box) >= pdus + 2, about="the late reports are here")
     box.site.programs["gateway"].stop()
     box.site.gateway()
+    with closing(sqlite3.connect(box.site.database_url)) as store:  # a backup made afterwards, as SQLite makes one
+        store.execute("VACUUM INTO ?", (str(box.site.state_dir / "backup.db"),))
+    assert (box.site.state_dir / "backup.db").stat().st_size > 0
     assert traces(box, needles(kim)) == []
 
     anew = box.ats.candidate(kim.phone, ref=kim.ref, consent=False)
