@@ -152,7 +152,7 @@ def supervise(settings: Config) -> int:
             stop(signal.SIGTERM, None)
         else:
             log.error("web process died pid=%d code=%d", pid, ended)
-            time.sleep(RESTART_S)
+            time.sleep(RESTART_S)  # a child that dies at once must not be restarted in a spin
 
 
 def _reserve(listen: Listen) -> socket.socket:

@@ -65,9 +65,9 @@ def figures() -> Response:
         def collect(self) -> Iterator[Any]:
             return iter(families)
 
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(Shelf())
-    return Response(generate_latest(registry), content_type="text/plain; version=0.0.4; charset=utf-8")
+    collected = CollectorRegistry(auto_describe=False)
+    collected.register(Shelf())
+    return Response(generate_latest(collected), content_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 def _families(view: View, now: int) -> Iterator[Any]:
