@@ -15,7 +15,7 @@ from gateway.flows.accept import Accepted, submit
 from gateway.flows.candidates import CandidateFields, put_candidate
 from gateway.flows.companions import introduced
 from gateway.flows.consents import ConsentPush, push_consent
-from gateway.store import ids, schema, setup
+from gateway.store import schema, setup
 from tests.office import EVIDENCE, PHONE_KEY, Office, open_office
 from tests.processes import Program, Site, until
 
@@ -74,25 +74,9 @@ class Box(Site):
 
     def bind_senders(self) -> None:
         """One sender number per stick; waiting messages are spread over them evenly."""
-        cards = [stick.program.command[stick.program.command.index("--iccid") + 1] for stick in self.sticks]
-        office = self.office
+        cards = [stick.iccid for stick in self.sticks]
         with self.store.write() as tx:
-            tx.execute("UPDATE sender SET iccid = ? WHERE id = ?", cards[0], office.sender_id)
-            senders = [office.sender_id]
-            for number, card in enumerate(cards[1:], 1):
-                senders.append(ids.new("snd"))
-                tx.insert(
-                    "sender",
-                    id=senders[-1],
-                    organisation_id=office.organisation_id,
-                    number=f"+4670000000{number}",
-                    iccid=card,
-                    countries='["SE"]',
-                    international=1,
-                    gap_ms=0,
-                    updated_at=office.now,
-                )
-            tx.flush()
+            senders = self.office.senders_on(tx, cards)
             for number, row in enumerate(tx.all("SELECT id FROM message WHERE state = 'queued' ORDER BY id")):
                 tx.execute("UPDATE message SET sender_id = ? WHERE id = ?", senders[number % len(senders)], row["id"])
 

@@ -153,7 +153,7 @@ def _fsync_ms(directory: Path) -> float:
 def others(seconds: float = 1.0) -> float:
     """How many cores somebody else keeps busy while we do nothing."""
     before = _busy_ticks()
-    time.sleep(seconds)
+    time.sleep(seconds)  # the machine is measured while this program does nothing
     return (_busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / seconds
 
 

@@ -28,12 +28,12 @@ def _idle(directory: Path, seconds: float) -> Iterator[Figure]:
         box.get("/admin/login")
         box.wait_delivered(3)
         box.store.close()
-        time.sleep(2)
+        time.sleep(2)  # reports, webhooks and the last commits have ended: from here on it is idle
         pids = {"gateway": family(gateway), "web": family(web)}
         everything = [pid for own in pids.values() for pid in own]
         before = {name: cpu_s(own) for name, own in pids.items()}
         bytes_before, began = written(*everything), time.monotonic()
-        time.sleep(seconds)
+        time.sleep(seconds)  # idleness itself is what is measured
         minutes = (time.monotonic() - began) / 60
         cpu = {name: (cpu_s(own) - before[name]) / minutes for name, own in pids.items()}
         wrote = (written(*everything) - bytes_before) / 1024 / minutes
@@ -68,7 +68,7 @@ def _first_accept(box: Box) -> float:
             break
         except OSError:
             assert time.monotonic() < deadline, "the web did not start"
-            time.sleep(0.005)
+            time.sleep(0.005)  # nothing tells that a port is open but trying; as fine as the figure needs
     client = Client(box)
     status, _, came = client.post("/api/v1/messages", box.body())
     client.close()

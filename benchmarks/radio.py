@@ -37,11 +37,11 @@ def _wake(directory: Path, samples: int) -> Iterator[Figure]:
         client = Client(box)
         for _ in range(5):  # a warm start: imports, statements, trust in EF_SMSS
             client.post("/api/v1/messages", box.body())
-            time.sleep(0.2)
+            time.sleep(0.2)  # sent and reported: the next one meets an idle modem
         for _ in range(samples):
             status, sent, came = client.post("/api/v1/messages", box.body())
             assert status == 202, status
-            time.sleep(chance.uniform(0.1, 0.2))
+            time.sleep(chance.uniform(0.1, 0.2))  # sent, and the next comes at no particular moment
             line = stick.control.ask("heard", since=sent)["lines"]
             first = next(each["t"] for each in line if each["line"].startswith("AT+CMGS"))
             waits.append((first - came) * 1000)

@@ -49,7 +49,7 @@ def costs(directory: Path, quick: bool) -> Iterator[Figure]:
             before = {side: (cpu_s(pids), written(*pids)) for side, pids in sides.items()}
             post(box, count)
             box.wait_delivered(4 + count)
-            time.sleep(0.1)
+            time.sleep(0.1)  # what follows a delivery (events handed on, locks given back) belongs to its cost
             cpu = {side: (cpu_s(pids) - before[side][0]) * 100 / count for side, pids in sides.items()}
             wrote = {side: (written(*pids) - before[side][1]) / KIB / count for side, pids in sides.items()}
             wrote["last checkpoint"] = box.checkpoint() / KIB / count

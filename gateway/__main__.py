@@ -14,7 +14,7 @@ from functools import partial
 from types import FrameType
 from typing import Any
 
-from gateway import __version__, desk, keys, wake
+from gateway import __version__, keys, wake
 from gateway import clock as clocks
 from gateway import config as configs
 from gateway.config import Config
@@ -59,6 +59,8 @@ class Daemon:
     """The wiring of one gateway process."""
 
     def __init__(self, config: Config) -> None:
+        schema.choose_engine(config)  # before what imports the store: psycopg is 12 MB and a tenth of a second
+        from gateway import desk
         from gateway.appliance.housekeeping import Housekeeping
         from gateway.appliance.upkeep import Upkeep
         from gateway.outward.webhooks import Dispatcher

@@ -49,6 +49,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
             ("audit", "audit:audit", "Walk the audit's chain; names the first broken link."),
             ("pdu", "pdu:pdu", "Take an SMS PDU apart, or make one."),
             ("simulate-modem", "service:simulate_modem", "Offer a simulated modem to any AT program."),
+            ("dev-fill", "dev_fill:dev_fill", "For development: fill a fresh store with a million messages."),
         ),
     ),
 )

@@ -4,17 +4,19 @@ Its candidates know who writes already, so that no identification goes before th
 """
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from gateway.desk import open_desk
 from gateway.errors import Refused
 from gateway.flows import credits
-from gateway.flows.accept import Accepted, Submission, submit
+from gateway.flows.accept import Accepted, submit
 from gateway.flows.candidates import CandidateFields, CaseFields, put_candidate, put_case
 from gateway.flows.companions import introduced
 from gateway.flows.consents import ConsentPush, push_consent
 from gateway.flows.receive import Desk, process, store_raw
+from gateway.flows.submissions import Submission
 from gateway.store import ids
 from gateway.store.database import Database, Row, Transaction
 from gateway.store.setup import create_organisation, create_user
@@ -85,6 +87,26 @@ class Office:
             refs.append(f"many-{number}")
             self.candidate(refs[-1], f"+4670174{number:04d}")
         return refs
+
+    def senders_on(self, tx: Transaction, cards: Sequence[str]) -> list[str]:
+        """One sender number per card, the office's own on the first; their ids in that order."""
+        tx.execute("UPDATE sender SET iccid = ? WHERE id = ?", cards[0], self.sender_id)
+        senders = [self.sender_id]
+        for number, card in enumerate(cards[1:], 1):
+            senders.append(ids.new("snd"))
+            tx.insert(
+                "sender",
+                id=senders[-1],
+                organisation_id=self.organisation_id,
+                number=f"+4670000000{number}",
+                iccid=card,
+                countries='["SE"]',
+                international=1,
+                gap_ms=0,
+                updated_at=self.now,
+            )
+        tx.flush()
+        return senders
 
     def hear(self, text: str, sender: str = "+46701740605", *, scts: int | None = None) -> None:
         """A text message comes in over the office's SIM."""

@@ -139,6 +139,12 @@ class Stick:
         self.air_log = air_log
         self.control = Control(str(control))
 
+    @property
+    def iccid(self) -> str:
+        """The number of the card in it."""
+        command = self.program.command
+        return str(command[command.index("--iccid") + 1])
+
     def start(self) -> "Stick":
         self.program.start()
         self.program.ready(lambda: self.control.ask("ping") is not None and self.link.exists())

@@ -8,4 +8,5 @@ people      user, key, credit
 traffic     send, queue, modems
 audit       the chain walked
 pdu         PDUs taken apart and made
+dev_fill    a fresh store filled as after years, by what `crowd` makes up; for development
 """

@@ -41,6 +41,7 @@ def send(
     session.config  # noqa: B018  # chooses the engine before the store is imported
     from gateway.errors import Refused
     from gateway.flows import accept
+    from gateway.flows.submissions import Submission
     from gateway.store import setup
 
     if text is None or text == "-":
@@ -49,7 +50,7 @@ def send(
         now = session.clock.now_ms()
         with database.read() as view:
             owner = setup.the_organisation(view, organisation)
-        submission = accept.Submission(
+        submission = Submission(
             organisation_id=owner["id"],
             actor=session.actor,
             user=user,

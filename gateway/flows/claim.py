@@ -19,6 +19,7 @@ from gateway.store.database import Row, Transaction
 from gateway.store.parts import Part, parts_of
 
 _AT_ONCE = 8
+"""Where candidates may be locked by others (PostgreSQL), so many are looked at; SQLite has one writer, who needs one."""
 _MOST_ENDED = 100
 """So many messages that may not go any more are ended in one claim; the rest wait for the next, so that others get a turn."""
 FIRST_OF_THEIRS = (
@@ -29,7 +30,7 @@ FIRST_OF_THEIRS = (
 """Ends a question for queued messages `m`: only those that stand behind nothing of the same candidate."""
 _NEXT = (
     "SELECT m.id, m.candidate_id FROM message m WHERE m.state = 'queued' AND m.sender_id = ? AND m.lane = ? AND m.due_at <= ?"
-    f"{FIRST_OF_THEIRS} ORDER BY m.due_at, m.id LIMIT {_AT_ONCE}"
+    f"{FIRST_OF_THEIRS} ORDER BY m.due_at, m.id LIMIT ?"
 )
 
 
@@ -77,7 +78,7 @@ def claim(tx: Transaction, station: Station, lanes: Sequence[int], now: int) -> 
 
 def _from_lane(tx: Transaction, station: Station, sender_id: str, lane: int, now: int) -> Claimed | None:
     for _ in range(_MOST_ENDED):
-        rows = tx.all(_NEXT, sender_id, lane, now)
+        rows = tx.all(_NEXT, sender_id, lane, now, _AT_ONCE if tx.skip_locked else 1)
         if not rows:
             return None
         for row in rows:
@@ -141,6 +142,7 @@ def _take(tx: Transaction, station: Station, message_id: str, candidate: Row | N
         until = timing.valid_until(message, late)
         again = late.not_before
         move(tx, message, State.HELD, now, "gateway", hold=late, hold_reason=late.reason, not_before=again, valid_until=until)
+        followers.outlive(tx, message, until)
         return "ended"
     move(
         tx,
@@ -158,7 +160,10 @@ def _take(tx: Transaction, station: Station, message_id: str, candidate: Row | N
 
 
 def _is_behind(tx: Transaction, message: Row) -> bool:
-    """Whether another of this candidate's messages comes first; asked again now that nobody else decides for them."""
-    if message["candidate_id"] is None:
+    """Whether another of this candidate's messages comes first; asked again now that nobody else decides for them.
+
+    Nobody ever did on SQLite, which has one writer.
+    """
+    if message["candidate_id"] is None or not tx.skip_locked:
         return False
     return tx.one(f"SELECT 1 AS yes FROM message m WHERE m.id = ?{FIRST_OF_THEIRS}", message["id"]) is None

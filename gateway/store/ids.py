@@ -25,5 +25,10 @@ def new(prefix: str) -> str:
         if len(_pool) < 8 or _pool_pid != os.getpid():  # one system call for 512 ids; never shared over a fork
             _pool, _pool_pid = os.urandom(4096), os.getpid()
         chance, _pool = _pool[:8], _pool[8:]
-    value = (stamp >> 12) << 80 | 0x7 << 76 | (stamp & 0xFFF) << 64 | 0b10 << 62 | int.from_bytes(chance) >> 2
+    return made(prefix, stamp >> 12, stamp, int.from_bytes(chance) >> 2)
+
+
+def made(prefix: str, milliseconds: int, number: int, chance: int) -> str:
+    """The id of another moment: `number` (its low 12 bits) tells ids of one millisecond apart, `chance` has 62 bits."""
+    value = milliseconds << 80 | 0x7 << 76 | (number & 0xFFF) << 64 | 0b10 << 62 | chance
     return f"{prefix}_{value:032x}"

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
 from gateway.rules.lifecycle import State
+from gateway.store import lists_messages, lists_web
 from gateway.store.database import Row, View
 
 STALE_MS: Final = 45_000
@@ -187,21 +188,14 @@ def messages(
     limit: int = 50,
 ) -> MessagePage:
     """The newest messages before `before`; with `member`, only that person's own and those of their hiring teams."""
-    where, values = _scope(organisation_id, member)
-    if states:
-        # Spelled out, not bound: only then may the engine use the partial indexes on state.
-        where += " AND m.state IN (" + ", ".join(f"'{State(state).value}'" for state in states) + ")"
-    if before is not None:
-        where += " AND m.id < ?"
-        values.append(before)
+    found = lists_messages.newest(view, organisation_id, states=states, member=member, before=before, limit=limit + 1)
     rows = view.all(
         "SELECT m.id, m.kind, m.origin, m.state, m.hold_reason, m.not_before, m.parts, m.credits, m.accepted_at,"
         " m.address, c.first_name, c.last_name, c.ref, p.text"
         " FROM message m LEFT JOIN candidate c ON c.id = m.candidate_id"
         " LEFT JOIN part p ON p.message_id = m.id AND p.number = 1"
-        f" WHERE {where} ORDER BY m.id DESC LIMIT ?",
-        *values,
-        limit + 1,
+        f" WHERE m.id IN ({', '.join('?' * len(found)) or 'NULL'}) ORDER BY m.id DESC",
+        *found,
     )
     lines = [
         MessageLine(
@@ -354,13 +348,7 @@ def credits(
 ) -> Credits:
     """Balance, ledger and the balance of the last days (days as in `zone`)."""
     balance = view.one("SELECT available, reserved FROM balance WHERE organisation_id = ?", organisation_id)
-    where, values = "organisation_id = ?", [organisation_id, limit + 1]
-    if before is not None:
-        where, values = where + " AND id < ?", [organisation_id, before, limit + 1]
-    rows = view.all(
-        f"SELECT id, at, kind, amount, charged, reference, message_id, actor FROM ledger WHERE {where} ORDER BY id DESC LIMIT ?",
-        *values,
-    )
+    rows = lists_web.ledger(view, organisation_id, before, limit)
     names = _actors(view, {row["actor"] for row in rows})
     lines = [
         LedgerLine(

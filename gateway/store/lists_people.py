@@ -73,3 +73,58 @@ def grants(view: View, organisation_id: str, units: Collection[str]) -> list[Row
         organisation_id,
         *units,
     )
+
+
+def candidates(view: View, organisation_id: str, *, search: str = "", after: str | None = None, limit: int) -> list[Row]:
+    """Candidates, the newest first, one more than `limit` where there are more; with `search` the first that fit, by name.
+
+    A search is the beginning of a first name, of a last name, or a whole reference; both names together fit as well. Letters
+    beyond ASCII are told apart by case on SQLite (`lower`), so a word counts as typed and with a capital.
+    """
+    words = search.split()
+    if not words:
+        before, values = ("", [organisation_id]) if after is None else (" AND id < ?", [organisation_id, after])
+        sql = f"SELECT * FROM candidate WHERE organisation_id = ? AND erased_at IS NULL{before} ORDER BY id DESC LIMIT ?"
+        return view.all(sql, *values, limit + 1)
+    walks = ["SELECT * FROM (SELECT * FROM candidate WHERE organisation_id = ? AND ref = ? AND erased_at IS NULL) AS s"]
+    more: list[Any] = [organisation_id, search.strip()]
+    for spelling in dict.fromkeys((words[0], words[0].capitalize())):
+        for column, other in (("last_name", "first_name"), ("first_name", "last_name")):
+            where = (
+                f"organisation_id = ? AND lower({column}) >= lower(?) AND lower({column}) < lower(?) || ? AND erased_at IS NULL"
+            )
+            more += [organisation_id, spelling, spelling, _BEHIND_ALL]
+            if len(words) > 1:
+                where += f" AND lower({other}) >= lower(?) AND lower({other}) < lower(?) || ?"
+                more += [words[1], words[1], _BEHIND_ALL]
+            walks.append(
+                f"SELECT * FROM (SELECT * FROM candidate WHERE {where} ORDER BY lower({column}) LIMIT ?) AS s{len(walks)}"
+            )
+            more.append(limit + 1)
+    return view.all(" UNION ".join(walks) + " ORDER BY last_name, first_name, id LIMIT ?", *more, limit + 1)
+
+
+_BEHIND_ALL = "\U0010ffff"
+"""Sorts behind every letter that may follow what was typed."""
+
+
+def cases(
+    view: View, organisation_id: str, *, search: str = "", is_open: bool | None = None, after: str | None = None, limit: int
+) -> list[Row]:
+    """Cases, the newest first, with their unit; `search` is part of a title or the beginning of a reference."""
+    where, values = ["k.organisation_id = ?"], [organisation_id]
+    if search.strip():
+        where.append("(lower(k.title) LIKE lower(?) ESCAPE '!' OR k.ref LIKE ? ESCAPE '!')")
+        plain = search.strip().replace("!", "!!").replace("%", "!%").replace("_", "!_")
+        values += [f"%{plain}%", f"{plain}%"]
+    if is_open is not None:
+        where.append(f"k.closed_at IS {'' if is_open else 'NOT '}NULL")
+    if after is not None:
+        where.append("k.id < ?")
+        values.append(after)
+    return view.all(
+        "SELECT k.*, o.ref AS unit, o.name AS unit_name FROM hiring_case k JOIN organisation o ON o.id = k.unit_id"
+        f" WHERE {' AND '.join(where)} ORDER BY k.id DESC LIMIT ?",
+        *values,
+        limit + 1,
+    )

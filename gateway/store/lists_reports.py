@@ -5,11 +5,14 @@ the same moment, so segments and credits are those of the ledger, exactly. Answe
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
 from gateway.rules.periods import Period
 from gateway.store.database import Row, View
 
+_DAY_MS = 86_400_000
+_EPOCH = date(1970, 1, 1).toordinal()
 COUNTS = ("sent", "delivered", "failed", "inbound", "segments", "credits", "opt_outs")
 KEYS = ("user_id", "country", "case_id")
 
@@ -79,12 +82,14 @@ def chargeback(view: View, organisation_id: str, first: str, last: str) -> list[
     """What was charged by accounting month (fixed at accept), unit and case; the sum is the ledger's."""
     rows = view.all(
         "SELECT l.month, o.ref AS team, o.name AS team_name, k.ref AS case_ref, k.title AS case_title,"
-        " COUNT(*) AS messages, SUM(l.parts) AS segments, SUM(l.charged) AS credits FROM ledger l"
+        " messages, segments, credits"
+        " FROM (SELECT month, unit_id, case_id, COUNT(*) AS messages, SUM(parts) AS segments, SUM(charged) AS credits FROM ledger"
+        "  WHERE organisation_id = ? AND kind = 'settle' AND at >= ? AND month >= ? AND month <= ?"
+        "  GROUP BY month, unit_id, case_id) AS l"
         " LEFT JOIN organisation o ON o.id = l.unit_id LEFT JOIN hiring_case k ON k.id = l.case_id"
-        " WHERE l.organisation_id = ? AND l.kind = 'settle' AND l.month >= ? AND l.month <= ?"
-        " GROUP BY l.month, o.ref, o.name, k.ref, k.title"
         " ORDER BY l.month, COALESCE(o.ref, ''), COALESCE(k.ref, '')",
         organisation_id,
+        _DAY_MS * (date.fromisoformat(f"{first}-01").toordinal() - _EPOCH - 1),  # nothing is settled before its month, anywhere
         first,
         last,
     )

@@ -10,7 +10,12 @@ from typing import Any
 
 from gateway.errors import Refused
 from gateway.rules.threads import UNASSIGNED
+from gateway.store import lists_people
 from gateway.store.database import Row, View
+
+THREAD_STATES = ("active", "inactive", "closed")
+_MOST_FOUND = 200
+"""So many candidates a search looks at; who types more letters finds the others."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +32,8 @@ class Wanted:
     """Only (or never) what belongs to no case and no pool."""
     candidate_id: str | None = None
     case_id: str | None = None
+    search: str | None = None
+    """The beginning of a candidate's first or last name or of their reference."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +59,39 @@ _THREAD = (
 def threads(view: View, organisation_id: str, wanted: Wanted, within: Within | None, after: str | None, limit: int) -> list[Row]:
     """Threads, the one with the newest traffic first; `within` limits them to what a user may read."""
     where, values = _wanted(view, organisation_id, wanted, after)
-    found: list[Row] = []
-    for sql, more in _shares(within):
-        # Beside a few cases the index of the whole organisation would be the long way round: hidden from SQLite's planner.
-        own = "t.organisation_id || '' = ?" if "case_member" in sql else "t.organisation_id = ?"
-        question = f"{_THREAD} WHERE {own} AND {sql}{where} ORDER BY t.last_at DESC, t.id DESC LIMIT ?"
-        found += view.all(question, wanted.reader, organisation_id, *more, *values, limit + 1)
-    return sorted(found, key=lambda row: (row["last_at"], row["id"]), reverse=True)[: limit + 1]
+    allowed, allows = _allowed(within)
+    walks: list[str] = []
+    walked: list[Any] = []
+    for place in _places(wanted):
+        walk = f"{_PLAIN} WHERE {place}{allowed}{where} ORDER BY t.last_at DESC, t.id DESC LIMIT ?"
+        walks.append(f"SELECT * FROM ({walk}) AS s{len(walks)}")
+        walked += [wanted.reader, organisation_id, *allows, *values, limit + 1]
+    newest = view.all(f"{' UNION ALL '.join(walks)} ORDER BY last_at DESC, id DESC LIMIT ?", *walked, limit + 1)
+    marks = ", ".join("?" * len(newest)) or "NULL"
+    rows = view.all(f"{_THREAD} WHERE t.id IN ({marks})", wanted.reader, *(row["id"] for row in newest))
+    shown = {row["id"]: row for row in rows}
+    return [shown[row["id"]] for row in newest]
+
+
+_PLAIN = "SELECT t.id, t.last_at FROM thread t LEFT JOIN read_mark r ON r.thread_id = t.id AND r.user_id = ?"
+"""Choosing looks at no more than it must; what is shown besides is read for those that were chosen."""
+
+
+def _places(wanted: Wanted) -> Sequence[str]:
+    """The stretches of an index that hold them, in order: of each state, unless a narrower index serves."""
+    if wanted.candidate_id or wanted.case_id or wanted.assignee or wanted.search is not None:
+        return ("t.organisation_id || '' = ?",)  # hidden from SQLite's planner, which would take the organisation's index
+    if wanted.awaiting or wanted.unassigned:  # these have partial indexes of their own
+        return ("t.organisation_id = ?",)
+    return [f"t.organisation_id = ? AND t.state = '{state}'" for state in THREAD_STATES if wanted.state in (None, state)] or [
+        "t.id = ?"
+    ]
 
 
 def _wanted(view: View, organisation_id: str, wanted: Wanted, after: str | None) -> tuple[str, list[Any]]:
     where, values = [""], []
     for sql, value in (
-        ("t.state = ?", wanted.state),
+        ("t.state = ?" if wanted.candidate_id or wanted.awaiting or wanted.unassigned else "t.state || '' = ?", wanted.state),
         ("t.candidate_id = ?", wanted.candidate_id),
         ("t.case_id = ?", wanted.case_id),
     ):
@@ -82,6 +109,12 @@ def _wanted(view: View, organisation_id: str, wanted: Wanted, after: str | None)
         where.append(f"t.awaiting_since IS {'NOT ' if wanted.awaiting else ''}NULL")
     if wanted.unassigned is not None:
         where.append(f"t.context {'=' if wanted.unassigned else '<>'} '{UNASSIGNED}'")
+    if wanted.unassigned:
+        where.append("t.case_id IS NULL")  # follows, and lets a partial index serve
+    if wanted.search is not None:
+        people = [row["id"] for row in lists_people.candidates(view, organisation_id, search=wanted.search, limit=_MOST_FOUND)]
+        where.append(f"t.candidate_id IN ({', '.join('?' * len(people)) or 'NULL'})")
+        values += people
     if after is not None:
         last = view.value("SELECT last_at FROM thread WHERE id = ? AND organisation_id = ?", after, organisation_id)
         if last is None:
@@ -91,24 +124,26 @@ def _wanted(view: View, organisation_id: str, wanted: Wanted, after: str | None)
     return " AND ".join(where), values
 
 
-def _shares(within: Within | None) -> list[tuple[str, list[Any]]]:
-    """What a user may read, in shares that do not overlap: of their teams, of their roles' units, of no case."""
+def _allowed(within: Within | None) -> tuple[str, list[Any]]:
+    """What a user may read: their teams' cases in some units, all cases of others, and perhaps what belongs to no case."""
     if within is None:
-        return [("1 = 1", [])]
-    shares: list[tuple[str, list[Any]]] = []
-    role = ", ".join("?" * len(within.role_units))
+        return "", []
+    shares: list[str] = []
+    values: list[Any] = []
     if within.team_units:
         team = ", ".join("?" * len(within.team_units))
-        sql = f"t.case_id IN (SELECT case_id FROM case_member WHERE user_id = ?) AND k.unit_id IN ({team})"
-        values = [within.user_id, *within.team_units]
-        if role:
-            sql, values = f"{sql} AND k.unit_id NOT IN ({role})", [*values, *within.role_units]
-        shares.append((sql, values))
-    if role:
-        shares.append((f"k.unit_id IN ({role})", list(within.role_units)))
+        own = "SELECT m.case_id FROM case_member m JOIN hiring_case k ON k.id = m.case_id"
+        own = f"{own} WHERE m.user_id = ? AND k.unit_id IN ({team})"
+        shares.append(f"t.case_id || '' IN ({own})")
+        values += [within.user_id, *within.team_units]
+    if within.role_units:
+        shares.append(
+            f"t.case_id || '' IN (SELECT id FROM hiring_case WHERE unit_id IN ({', '.join('?' * len(within.role_units))}))"
+        )
+        values += within.role_units
     if within.without_case:
-        shares.append(("t.case_id IS NULL", []))
-    return shares
+        shares.append("t.case_id IS NULL")
+    return f" AND ({' OR '.join(shares) or '1 = 0'})", values
 
 
 def thread(view: View, organisation_id: str, thread_id: str, reader: str | None) -> Row:

@@ -29,6 +29,7 @@ SCOPES: Final = (
     "users:write",
     "templates:read",
     "templates:write",
+    "operator:read",
     "operator:write",
     "messages:read",
     "messages:write",
@@ -39,7 +40,6 @@ SCOPES: Final = (
     "credits:redeem",
     "reports:read",
     "retention:read",
-    "retention:write",
     "candidates:erase",
     "candidates:export",
     "compliance:read",
@@ -49,7 +49,6 @@ SCOPES: Final = (
     "events:read",
     "webhooks:read",
     "webhooks:write",
-    "audit:read",
 )
 """What an API key may be allowed to do; `messages:*` is all of an area, `*` everything."""
 ATS_SCOPES: Final = (
