@@ -10,25 +10,27 @@ written leaves the stored row alone: nothing is ever deleted by leaving it out. 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from gateway.errors import Refused
-from gateway.flows.accept import KINDS
 from gateway.flows.apply_rows import Applying, Change
+from gateway.flows.compliance import Acknowledgement
 from gateway.flows.endpoints import EVENT_TYPES, secret_bytes
 from gateway.keys import Keys
 from gateway.rules.budgets import PERIODS
 from gateway.rules.consent import LOCKED_OFF
 from gateway.rules.countries import POLICIES, STATES
+from gateway.rules.kinds import KINDS
 from gateway.rules.merge_fields import compile_template
 from gateway.rules.numbers import normalise
 from gateway.rules.permissions import PERMISSIONS, ROLES
 from gateway.rules.templates import check_body, fields_from
 from gateway.rules.wordings import KINDS as WORDING_KINDS
 from gateway.store import setup
-from gateway.store.database import Database
+from gateway.store.database import Database, Transaction
 from gateway.toml_tables import Document, Table
 
 __all__ = ["Change", "Plan", "Row", "apply"]
@@ -93,26 +95,33 @@ def apply(database: Database, plan: Plan, keys: Keys, *, actor: str, now: int, d
 
     All or nothing: raises ConfigError at the first row that the store cannot take. With `dry_run` the same is done and undone.
     """
-    changes: list[Change] = []
+
+    def act(tx: Transaction) -> list[Change]:
+        changes: list[Change] = []
+        applying = Applying(tx, keys, actor, now)
+        for name in TABLES:
+            for row in plan.rows.get(name, ()):
+                try:
+                    changes += applying.put(name, row.key, row.values)
+                except Refused as refused:
+                    row.wrong(refused.field, refused.detail)
+        tx.wake = bool(changes)
+        if dry_run:
+            raise _Undo(changes)
+        return changes
+
     try:
-        with database.write() as tx:
-            applying = Applying(tx, keys, actor, now)
-            for name in TABLES:
-                for row in plan.rows.get(name, ()):
-                    try:
-                        changes += applying.put(name, row.key, row.values)
-                    except Refused as refused:
-                        row.wrong(refused.field, refused.detail)
-            tx.wake = bool(changes)
-            if dry_run:
-                raise _Undo
-    except _Undo:
-        pass
-    return changes
+        return database.transact(act)
+    except _Undo as undo:
+        return undo.changes
 
 
 class _Undo(Exception):
-    """Takes a dry run back."""
+    """Takes a dry run back, and tells what it would have changed."""
+
+    def __init__(self, changes: list[Change]) -> None:
+        super().__init__()
+        self.changes = changes
 
 
 _KEYS: dict[str, tuple[str, ...]] = {
@@ -120,7 +129,7 @@ _KEYS: dict[str, tuple[str, ...]] = {
     "unit": ("ref", "name", "parent", "language", "zone", "region"),
     "user": ("email", "name", "roles", "seat", "unit", "active"),
     "case": ("ref", "title", "language", "unit", "team"),
-    "country": ("iso", "channel", "state", "opt_in", "hours", "price", *POLICIES, "links", "owner"),
+    "country": ("iso", "channel", "state", "opt_in", "acknowledgement", "hours", "price", *POLICIES, "links", "owner"),
     "sender": ("number", "iccid", "countries", "international", "pacing", "budgets", "active"),
     "text": ("kind", "language", "body"),
     "template": ("unit", "name", "kind", "channel", "language", "body", "max_parts", "fields"),
@@ -205,6 +214,8 @@ def _country(table: Table) -> Row:
         values["state"] = table.choice("state", STATES)
     if "opt_in" in table:
         values["opt_in"] = table.choice("opt_in", OPT_INS)
+    if "acknowledgement" in table:
+        values["acknowledgement"] = _acknowledgement(table, values.get("opt_in"))
     if "hours" in table:
         values["hours"] = _hours(table)
     if "price" in table:
@@ -215,6 +226,25 @@ def _country(table: Table) -> Row:
     if "owner" in table:
         values["owner"] = table.text("owner")
     return Row(table, key, values)
+
+
+def _acknowledgement(table: Table, opt_in: str | None) -> Acknowledgement:
+    """What whoever goes without START puts their name to (S42), as the API asks for it."""
+    allowed = '{ text = "We write without START", name = "Ann Ek", reference = "Legal advice 7/26", date = "2026-11-21" }'
+    if opt_in != "single":
+        table.wrong("acknowledgement", 'belongs to opt_in = "single"')
+    value = table.values["acknowledgement"]
+    if not isinstance(value, dict):
+        table.refuse("acknowledgement", allowed)
+    path, keys = (*table.path, "acknowledgement"), ("text", "name", "reference", "date")
+    value = {key: each.isoformat() if isinstance(each, date) else each for key, each in value.items()}
+    given = Table(table.document, path, f"{table.title} acknowledgement", value, keys)
+    return Acknowledgement(
+        text=given.text("text", allowed=allowed),
+        name=given.text("name", allowed=allowed),
+        reference=given.text("reference", allowed=allowed),
+        advised_on=given.text("date", allowed=allowed),
+    )
 
 
 def _iso(table: Table, key: str, found: Any) -> str:

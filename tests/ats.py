@@ -70,6 +70,7 @@ team = ["eva@acme.example", "mia@acme.example"]
 iso = "SE"
 state = "active"
 opt_in = "single"
+acknowledgement = {{ text = "Without START", name = "Ann Ek", reference = "Legal advice 7/25", date = 2025-06-01 }}
 hours = "always"
 [[country]]
 iso = "GB"

@@ -24,9 +24,10 @@ SQL = re.compile(
 )
 ASKS = {"execute", "executemany", "executescript", "one", "all", "fetchone", "fetchall", "cursor", "raw"}
 """What asks a database, on whatever it is called."""
-WRITES = {"value", "insert", "event", "savepoint", "memo", "for_update", "for_share", "skip_locked", "peewee"}
+WRITES = {"value", "insert", "event", "savepoint", "memo", "for_update", "for_share", "skip_locked", "peewee", "write"}
 """What reads or changes a store: on a transaction, a view or the database only (lists have an insert, enums a value). That
-somebody read much is audited by the view itself."""
+somebody read much is audited by the view itself. `write` is for who tries once: views `transact`, which tries again when
+PostgreSQL has picked them as a deadlock's victim."""
 STORES = {"tx", "view", "database", "store", "transaction", "cursor", "connection", "read", "write"}
 DRIVERS = {"peewee", "playhouse", "sqlite3", "psycopg"}
 NAMES_ITS_ERROR = {"web/api/system.py"}
@@ -34,7 +35,7 @@ NAMES_ITS_ERROR = {"web/api/system.py"}
 
 READ_MODELS = re.compile(r"gateway\.store\.lists_\w+")
 FROM_STORE = {
-    "gateway.store.database": {"Database", "Row", "StoreUnavailable", "Transaction", "View"},
+    "gateway.store.database": {"Ahead", "Database", "Row", "StoreUnavailable", "Transaction", "View"},
     "gateway.store.ids": {"*"},
     "gateway.store.schema": {"*"},
     "gateway.store.setup": {"SCOPES", "check_zone", "*"},

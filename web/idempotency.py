@@ -16,7 +16,7 @@ from flask import Response, request
 from gateway import keys
 from gateway.errors import Refused
 from gateway.store import lists_web
-from gateway.store.database import Transaction, View
+from gateway.store.database import Ahead, Transaction, View
 from web.answers import json_text, ready
 from web.guards import Call
 
@@ -55,11 +55,13 @@ def fingerprint(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def once(call: Call, body: Any, act: Callable[[Transaction], Done | Refused], *, shared: bool = False) -> Response:
+def once(
+    call: Call, body: Any, act: Callable[[Transaction], Done | Refused], *, shared: bool = False, ahead: Ahead | None = None
+) -> Response:
     """Answer with what `act` does, or did when this Idempotency-Key first came.
 
     `body` is the parsed JSON of the request. `act` may return a Refused instead of raising it: what it wrote (an audit row)
-    is then kept. With `shared` the commit is shared with whoever else waits.
+    is then kept. With `shared` the commit is shared with whoever else waits; `ahead` tells what `act` will lock then.
     """
     token = token_of()
     mark = "" if token is None else fingerprint(body)
@@ -78,11 +80,13 @@ def once(call: Call, body: Any, act: Callable[[Transaction], Done | Refused], *,
                 raise _Raced
         return done
 
-    run = call.database.together if shared else call.database.transact
+    def run() -> Done | Refused | tuple[int, str]:
+        return call.database.together(step, ahead) if shared else call.database.transact(step)
+
     try:
-        done = run(step)
+        done = run()
     except _Raced:
-        done = run(step)  # the other's answer is there now
+        done = run()  # the other's answer is there now
     if isinstance(done, Refused):
         raise done
     if isinstance(done, Done):

@@ -81,8 +81,7 @@ def touch(who: Viewer) -> None:
     now = services().clock.now_ms()
     if now - who.seen_at >= sign_in.TOUCH_MS:
         try:
-            with services().database.write() as tx:
-                sign_in.touch(tx, who, now)
+            services().database.transact(lambda tx: sign_in.touch(tx, who, now))
         except StoreUnavailable:
             current_app.logger.warning("session=%s outcome=not_touched", who.session[:8])
 

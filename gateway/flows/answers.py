@@ -10,8 +10,9 @@ from typing import Any
 from gateway.errors import Refused
 from gateway.flows.facts import is_suppressed
 from gateway.flows.hours import country_table
+from gateway.flows.interview_answers import Outcome, choose, respond
 from gateway.flows.interview_desk import InterviewDesk, zone_for
-from gateway.flows.interviews import Outcome, choose, locked, remaining, respond
+from gateway.flows.interview_rows import locked, remaining
 from gateway.flows.replies import send_reply
 from gateway.rules.interview_texts import base_of, moment_text
 from gateway.rules.interviews import MOST_LISTED, Answer, Said, zone_of

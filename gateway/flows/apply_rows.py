@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.errors import Refused
-from gateway.flows import candidates, credits, endpoints, templates
+from gateway.flows import candidates, compliance, credits, endpoints, templates
 from gateway.keys import Keys
 from gateway.store import ids, setup
 from gateway.store.database import Row, Transaction, compact
@@ -217,14 +217,23 @@ class Applying:
     # --- countries, senders, texts, templates ------------------------------------------------------------------------
 
     def _country(self, key: Mapping[str, Any], values: Mapping[str, Any]) -> list[Change]:
-        stored = {name: compact(value) if name == "hours" else value for name, value in values.items()}
-        row = f"{key['iso']} {key['channel']}"
+        plain = {name: value for name, value in values.items() if name not in ("opt_in", "acknowledgement")}
+        stored = {name: compact(value) if name == "hours" else value for name, value in plain.items()}
+        row, mode = f"{key['iso']} {key['channel']}", values.get("opt_in")
         found = self._tx.one("SELECT * FROM country WHERE iso = ? AND channel = ?", key["iso"], key["channel"])
         if found is None:
             stored = {"state": "off", **stored}
             self._insert("country", f"country:{key['iso']}/{key['channel']}", {**key, **stored, "updated_at": self._now})
-            return [Change("country", row, None, None, {"state": "off", **values})]
-        return self._update("country", "country", row, found, stored, {"hours": json.loads}, where=("iso", "channel"))
+            told = {"state": "off", **plain} if mode is None else {"state": "off", **plain, "opt_in": mode}
+            changes = [Change("country", row, None, None, told)]
+        else:
+            changes = self._update("country", "country", row, found, stored, {"hours": json.loads}, where=("iso", "channel"))
+            if mode is not None and mode != found["opt_in"]:
+                changes.append(Change("country", row, "opt_in", found["opt_in"], mode))
+        if mode is not None:
+            given = values.get("acknowledgement")
+            compliance.set_opt_in(self._tx, key["iso"], key["channel"], mode, given, "apply", self._actor, self._now)
+        return changes
 
     def _sender(self, key: Mapping[str, Any], values: Mapping[str, Any]) -> list[Change]:
         root, number = self._organisation_row, key["number"]

@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from gateway.errors import Refused
 from gateway.flows import followers
-from gateway.flows.endings import lock_candidate, move, parts_taken
+from gateway.flows.endings import move, owned_message, parts_taken
 from gateway.rules.consent import PURPOSE_OF_KIND
+from gateway.rules.kinds import COMPANIONS
 from gateway.rules.lifecycle import State
 from gateway.store.database import Transaction
 
@@ -23,15 +24,10 @@ class Cancelled:
 
 def cancel(tx: Transaction, message_id: str, organisation_id: str | None, actor: str, now: int) -> Cancelled:
     """Cancel one message if it still waits. Raises Refused `message_not_found`."""
-    found = tx.one("SELECT candidate_id, organisation_id FROM message WHERE id = ?", message_id)
-    if found is None or (organisation_id is not None and found["organisation_id"] != organisation_id):
-        raise Refused("message_not_found", 404, "No message with this id.", field="id")
-    lock_candidate(tx, found["candidate_id"])
-    message = tx.one("SELECT * FROM message WHERE id = ?" + tx.for_update, message_id)
-    assert message is not None
+    message = owned_message(tx, message_id, organisation_id)
     if message["state"] == State.CANCELLED:
         return Cancelled("already", message["state"], 0)
-    if message["kind"] in followers.COMPANIONS and message["state"] in WAITING and followers.waiting_for(tx, message_id):
+    if message["kind"] in COMPANIONS and message["state"] in WAITING and followers.is_needed(tx, message):
         raise Refused("has_followers", 409, "Texts wait behind this message; cancel them, and it goes with the last.", field="id")
     if message["state"] not in WAITING:
         return Cancelled("too_late", message["state"], 0)

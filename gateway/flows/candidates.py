@@ -15,6 +15,8 @@ from gateway.flows.cancel import cancel_waiting
 from gateway.flows.consents import CHANNELS, expire
 from gateway.flows.facts import find_candidate, find_case, organisation
 from gateway.flows.hours import check_zone, where
+from gateway.flows.locks import check_not_erasing, lock_number_of
+from gateway.flows.stops import with_number
 from gateway.rules.consent import PURPOSES
 from gateway.rules.numbers import Number, normalise
 from gateway.rules.texts import as_text
@@ -34,6 +36,8 @@ class CandidateFields:
     language: str | None = None
     zone: str | None = None
     """Where the candidate is, if the ATS knows: overrides what the number tells. Empty: forget it."""
+    reassigned: bool = False
+    """The number known so far has been given to somebody else: nobody has consented to anything at it any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,10 +60,14 @@ def phone_hash(key: bytes, e164: str) -> str:
 def put_candidate(
     tx: Transaction, organisation_id: str, ref: str, fields: CandidateFields, actor: str, now: int, *, phone_key: bytes
 ) -> Row:
-    """Create or update a candidate; the row as stored. Raises Refused `invalid_ref` or `invalid_region`."""
+    """Create or update a candidate; the row as stored. Raises Refused `invalid_ref`, `invalid_region`, `candidate_erasing`."""
     _check_ref(ref, "candidate_ref")
     org = organisation(tx, organisation_id)
+    if fields.reassigned:
+        lock_number_of(tx, tx.value("SELECT id FROM candidate WHERE organisation_id = ? AND ref = ?", organisation_id, ref))
     before = tx.one("SELECT * FROM candidate WHERE organisation_id = ? AND ref = ?" + tx.for_update, organisation_id, ref)
+    if before is not None:
+        check_not_erasing(tx, before["id"])
     if fields.region is not None and not re.fullmatch("[A-Za-z]{2}", fields.region):
         raise Refused("invalid_region", 422, "Region must be a two-letter country code such as SE.", field="region")
     if fields.zone:
@@ -70,6 +78,8 @@ def put_candidate(
         # Somebody else may have been faster: then theirs is updated, as if this call had come a moment later.
         before = tx.one("SELECT * FROM candidate WHERE organisation_id = ? AND ref = ?" + tx.for_update, organisation_id, ref)
         assert before is not None
+    if fields.reassigned:
+        _reassigned(tx, before, actor, now)
     region = (fields.region or before["region"] or org["region"] or "").upper() or None
     raw = as_text(fields.phone_raw if fields.phone_raw is not None else before["phone_raw"])[:64]
     number = normalise(raw, region)
@@ -80,7 +90,7 @@ def put_candidate(
         tx.execute(f"UPDATE candidate SET {sets} WHERE id = ?", *values.values(), before["id"])
         if before["phone_hash"] != values["phone_hash"]:
             cancel_waiting(tx, before["id"], "sms", "number_changed", now, actor=actor)
-            number_changed(tx, before, actor, now)
+            _number_gone(tx, before, "number_changed", actor, now)
     if created:
         tx.audit(now, actor, "candidate.create", before["id"], {"phone_state": number.state})
     elif changed:
@@ -94,13 +104,29 @@ _NEW_CANDIDATE = (
 )
 
 
-def number_changed(tx: Transaction, before: Row, actor: str, now: int) -> None:
-    """Consent belongs to a number: what stood for the old one has expired, and links sent for it are dead."""
+def _reassigned(tx: Transaction, candidate: Row, actor: str, now: int) -> None:
+    """A number has another owner (§3.2): whoever of this organisation is known by it must consent anew, and nothing waiting goes.
+
+    A STOP for the number stands: who has it now must not be written to by mistake either.
+    """
+    if candidate["phone_hash"] is None:
+        return
+    for each in with_number(tx, candidate["phone_hash"]):
+        if each["organisation_id"] != candidate["organisation_id"]:
+            continue
+        for channel in CHANNELS:
+            cancel_waiting(tx, each["id"], channel, "reassigned", now, actor=actor)
+        _number_gone(tx, each, "reassigned", actor, now)
+        tx.audit(now, actor, "candidate.update", each["id"], {"changed": ["reassigned"]})
+
+
+def _number_gone(tx: Transaction, before: Row, reason: str, actor: str, now: int) -> None:
+    """Consent belongs to a number and its owner: what stood for the old one has expired, and links sent for it are dead."""
     if before["phone_hash"] is None:
         return
     for channel in CHANNELS:
         for purpose in PURPOSES:
-            expire(tx, before, channel, purpose, "number_changed", now, actor=actor)
+            expire(tx, before, channel, purpose, reason, now, actor=actor)
     tx.execute(
         "UPDATE consent_request SET state = 'expired' WHERE candidate_id = ? AND state = 'live' AND phone_hash = ?",
         before["id"],

@@ -7,9 +7,11 @@ be sent is not for this box to say.
 from dataclasses import dataclass
 
 from gateway.errors import Refused
-from gateway.flows.accept import CHANNELS, Submission, preview
+from gateway.flows.accept import preview
 from gateway.flows.facts import find_candidate, last_inbound
+from gateway.flows.submissions import Submission
 from gateway.rules import whatsapp
+from gateway.rules.kinds import CHANNELS
 from gateway.store.database import Row, View
 
 _WINDOWED = "whatsapp"

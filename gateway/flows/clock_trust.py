@@ -6,7 +6,8 @@ STOP, reports and settling go on. When trust returns, what was held by a wrong c
 
 from gateway.clock import rfc3339
 from gateway.errors import Refused
-from gateway.flows.endings import StateMoved, locked_message, move
+from gateway.flows.endings import locked_message, move
+from gateway.flows.onward import queue_or_schedule
 from gateway.flows.timing import is_untrusted
 from gateway.rules.clock_trust import Seen, Trust, judge
 from gateway.rules.lifecycle import Hold, State
@@ -106,13 +107,7 @@ def let_go(tx: Transaction, message_id: str, now: int) -> None:
     message = locked_message(tx, message_id)
     if message["state"] != State.HELD or message["hold_reason"] != Hold.CLOCK_UNTRUSTED:
         return
-    if message["not_before"] is not None and message["not_before"] > now:
-        sql = "UPDATE message SET hold_reason = ? WHERE id = ? AND state = 'held'"
-        if not tx.execute(sql, Hold.SCHEDULED, message_id):
-            raise StateMoved(message_id)
-        return
-    move(tx, message, State.QUEUED, now, "gateway", hold_reason=None, not_before=None, due_at=now)
-    tx.wake = True
+    queue_or_schedule(tx, message, now, "gateway", move)
 
 
 def vouched_by_sms(view: View, now: int) -> bool:

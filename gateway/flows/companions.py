@@ -1,8 +1,8 @@
 """Companions: the START invitation and the identification, messages of their own before a thread's first text (design.md §3.3).
 
 `plan` says, inside accept or preview, whether the text needs one, brings its own or waits for one that is under way. A companion
-is unique per candidate, channel and sender (the identification also per case or pool: it names the job). Its message is written
-by accept in the text's own transaction; what becomes of followers afterwards is decided in flows/followers.py.
+is unique per candidate, channel and sender (the identification also per case or pool: it names the job). flows/escorting.py puts
+it before its text; what becomes of followers afterwards is decided in flows/followers.py.
 """
 
 from collections.abc import Mapping
@@ -76,7 +76,8 @@ def plan(
         wanted, context = IDENTIFICATION, context_of(None if case is None else case["id"], pool_ref)
         invited = _known(view, candidate, channel, INVITATION, "", sender)
         if consent["mode"] == "double" and invited is not None and invited["state"] not in (*_NEVER_LEFT, *_WAITING):
-            return NOTHING  # the invitation from this number said who writes and why
+            # The invitation from this number said who writes and why; one that is on the air is about to.
+            return Escort(None, invited["message_id"]) if invited["state"] == State.SENDING else NOTHING
     else:
         return NOTHING
     known = _known(view, candidate, channel, wanted, context, sender)
@@ -118,6 +119,12 @@ def _known(view: View, candidate: Row, channel: str, kind: str, context: str, se
     )
 
 
+def invitation_of(view: View, candidate: Row, channel: str, sender: Row) -> str | None:
+    """The message that asked, or asks, this candidate for START from this number."""
+    known = _known(view, candidate, channel, INVITATION, "", sender)
+    return None if known is None else known["message_id"]
+
+
 def note(tx: Transaction, companion: Companion, message_id: str, candidate: Row, channel: str, sender: Row, now: int) -> None:
     """Remember a companion just written; texts that waited for one that never left wait for this one."""
     key = (candidate["id"], channel, companion.kind, companion.context, sender["id"], candidate["phone_hash"])
@@ -128,6 +135,16 @@ def note(tx: Transaction, companion: Companion, message_id: str, candidate: Row,
     )
     if former is not None:
         tx.execute("UPDATE message SET after_message_id = ? WHERE after_message_id = ? AND state = 'held'", message_id, former)
+    if companion.kind == IDENTIFICATION:  # START came before the invitation left, and this could not be paid then
+        tx.execute(
+            "UPDATE message SET after_message_id = ? WHERE candidate_id = ? AND channel = ? AND sender_id = ? AND state = 'held'"
+            " AND hold_reason = ? AND after_message_id IN"
+            " (SELECT message_id FROM companion WHERE candidate_id = ? AND channel = ? AND sender_id = ? AND kind = ?)"
+            f" AND {'case_id' if companion.context.startswith('case:') else 'pool_ref'} = ?",
+            *(message_id, candidate["id"], channel, sender["id"], Hold.WAITS_FOR),
+            *(candidate["id"], channel, sender["id"], INVITATION),
+            companion.context.partition(":")[2],
+        )
     remind_at = None
     if companion.kind == INVITATION:
         remind_at = now + setting(tx, candidate["organisation_id"], "reminder_hours", REMIND_AFTER_H) * 3_600_000
@@ -139,21 +156,6 @@ def note(tx: Transaction, companion: Companion, message_id: str, candidate: Row,
         message_id,
         now,
         remind_at,
-    )
-
-
-def move_to(tx: Transaction, message_id: str, sender_id: str) -> None:
-    """A companion leaves from another number than planned: the thread knows it as that number's, and its texts follow it."""
-    tx.execute(
-        "UPDATE companion SET sender_id = ? WHERE message_id = ? AND NOT EXISTS (SELECT 1 FROM companion o"
-        " WHERE o.candidate_id = companion.candidate_id AND o.channel = companion.channel AND o.kind = companion.kind"
-        " AND o.context = companion.context AND o.phone_hash = companion.phone_hash AND o.sender_id = ?)",
-        sender_id,
-        message_id,
-        sender_id,
-    )
-    tx.execute(
-        "UPDATE message SET sender_id = ? WHERE after_message_id = ? AND state IN ('held', 'queued')", sender_id, message_id
     )
 
 
@@ -181,27 +183,6 @@ def pend(tx: Transaction, candidate: Row, channel: str, kind: str, actor: str, n
     told = {"channel": channel, "purpose": purpose, "from": before["status"], "to": Status.PENDING}
     tx.audit(now, actor, "consent.pend", candidate["id"], told)
     return expires_at
-
-
-def hurry(tx: Transaction, companion_id: str, not_before: int | None, now: int) -> None:
-    """A text that may go earlier joins a companion that waits for its hour: the companion goes as early."""
-    if not_before is None or not_before <= now:
-        changed = tx.execute(
-            "UPDATE message SET not_before = ? WHERE id = ? AND state = 'held' AND hold_reason = ? AND not_before > ?",
-            now,
-            companion_id,
-            Hold.SCHEDULED,
-            now,
-        )
-    else:
-        changed = tx.execute(
-            "UPDATE message SET not_before = ? WHERE id = ? AND state = 'held' AND hold_reason = ? AND not_before > ?",
-            not_before,
-            companion_id,
-            Hold.SCHEDULED,
-            not_before,
-        )
-    tx.wake = tx.wake or bool(changed)
 
 
 def introduced(tx: Transaction, candidate_id: str, sender_id: str, context: str, phone_hash: str, now: int) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 
 from gateway import keys
 from gateway.errors import Refused
-from gateway.flows import consents
+from gateway.flows import consents, stops
 from gateway.flows.consent_rows import REQUEST_FOR_MS, newest
-from gateway.flows.endings import lock_candidate
-from gateway.flows.facts import find_candidate, find_case, find_user, organisation, rights_in
+from gateway.flows.facts import find_case, find_user, organisation, rights_in
+from gateway.flows.locks import is_erasing, lock_candidate, lock_number_of, open_candidate
 from gateway.flows.own_texts import job_languages
 from gateway.rules.consent import PURPOSES, Status
 from gateway.rules.links import Links, digest, is_token
@@ -78,15 +78,14 @@ def ask(
 ) -> Request:
     """Make a request, or find the one that lives. `mails`: this box has a mail server.
 
-    Raises Refused `unknown_channel`, `unknown_purpose`, `candidate_not_found`, `case_not_found`, `permission_denied`,
-    `number_missing`, `opted_out`, `already_granted`, `recently_refused`.
+    Raises Refused `unknown_channel`, `unknown_purpose`, `candidate_not_found`, `candidate_erasing`, `case_not_found`,
+    `permission_denied`, `number_missing`, `opted_out`, `already_granted`, `recently_refused`.
     """
     _check(asked)
     org = organisation(tx, organisation_id)
     user = None if asked.user is None else find_user(tx, organisation_id, asked.user)
     case = None if asked.case_ref is None else find_case(tx, organisation_id, asked.case_ref)
-    lock_candidate(tx, find_candidate(tx, organisation_id, asked.candidate_ref)["id"])
-    candidate = find_candidate(tx, organisation_id, asked.candidate_ref)
+    candidate = open_candidate(tx, organisation_id, asked.candidate_ref)
     if user is not None and (not user["active"] or SEND_SMS not in rights_in(tx, user, case)):
         raise Refused("permission_denied", 403, "This user may not write to candidates, and so not ask for it.", field="user")
     channels = tuple(sorted(set(asked.channels)))
@@ -276,7 +275,8 @@ def answer(
     Raises Refused `link_unknown`, `link_expired`, `nothing_ticked`, `unknown_answer`, `opted_out`, `already_answered`.
     """
     row = _by_token(tx, token)
-    lock_candidate(tx, row["candidate_id"])
+    lock = lock_number_of if given == "withdraw" else lock_candidate
+    lock(tx, row["candidate_id"])
     row = _by_token(tx, token)
     page = look(tx, token, now)
     if given not in ANSWERS:
@@ -295,10 +295,12 @@ def answer(
         "lang": page.lang,
         "prechecked": False,
     }
+    if given != "withdraw" and is_erasing(tx, candidate["id"]):
+        raise Refused("link_expired", 410, page.texts["expired"], facts={"lang": page.lang})
     if given == "withdraw":
         if row["state"] == "granted":
             for channel in page.channels:
-                consents.withdraw(tx, candidate, channel, "email_link", "candidate", evidence, now)
+                stops.withdraw(tx, candidate, channel, "email_link", "candidate", evidence, now)
             _close(tx, row, "withdrawn", now)
         return look(tx, token, now)
     if row["state"] != "live":

@@ -13,6 +13,7 @@ from typing import Any
 
 from gateway.clock import rfc3339
 from gateway.flows import usage
+from gateway.flows.facts import country_of
 from gateway.rules.consent import Status
 from gateway.rules.texts import as_text
 from gateway.store import ids
@@ -51,6 +52,12 @@ def newest(view: View, candidate: Row, channel: str, purpose: str) -> Row | None
         purpose,
         candidate["phone_hash"],
     )
+
+
+def needs_start(view: View, candidate: Row, channel: str) -> bool:
+    """Whether a grant counts only after START from the number itself: so wherever the country was not set to single (S40)."""
+    country = country_of(view, candidate["country"], channel)
+    return country is None or country["opt_in"] != "single"
 
 
 def add_version(
@@ -118,6 +125,41 @@ def add_version(
     tx.flush()
     _watch(tx, row)
     return str(row["id"])
+
+
+def change(
+    tx: Transaction,
+    candidate: Row,
+    channel: str,
+    purpose: str,
+    before: str,
+    after: str,
+    *,
+    source: str,
+    actor: str,
+    now: int,
+    mode: str = "single",
+    evidence: Mapping[str, Any] | None = None,
+    captured_at: int | None = None,
+    told_as: str | None = None,
+    **columns: Any,
+) -> None:
+    """A consent goes from one state to another: its new version, and audit and event that tell it (as caused by `told_as`)."""
+    add_version(
+        tx,
+        candidate,
+        channel,
+        purpose,
+        after,
+        source=source,
+        mode=mode,
+        actor=actor,
+        evidence=evidence or {},
+        captured_at=captured_at,
+        now=now,
+        **columns,
+    )
+    tell_change(tx, candidate, channel, purpose, before, after, told_as or source, actor, now)
 
 
 def _text(value: Any) -> str | None:

@@ -7,11 +7,12 @@ import logging
 
 from gateway.errors import Refused
 from gateway.flows import consents, credits
-from gateway.flows.accept import insert_parts, tell_state
 from gateway.flows.companions import REMIND_AFTER_H, REMINDER, values_for
 from gateway.flows.consent_rows import DAY_MS, GRANTED_FOR_MS, newest
-from gateway.flows.endings import lock_candidate, move
+from gateway.flows.endings import move
 from gateway.flows.facts import country_of, is_paused, is_suppressed
+from gateway.flows.locks import lock_candidate
+from gateway.flows.message_rows import insert_parts, tell_state
 from gateway.flows.own_texts import job_languages, setting, wording
 from gateway.rules.consent import PURPOSE_OF_KIND, Status
 from gateway.rules.credits import month_of

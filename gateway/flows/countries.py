@@ -7,19 +7,18 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from gateway.errors import Refused
-from gateway.flows.accept import VALID_FOR_MS, insert_parts, tell_state
+from gateway.flows.accept import VALID_FOR_MS
 from gateway.flows.facts import organisation
 from gateway.flows.hours import calendar, country_table, hours_of_country, unknown_country
+from gateway.flows.message_rows import insert_own
 from gateway.flows.rights import Acting
 from gateway.flows.sender_choice import pick
 from gateway.rules import countries as rules
-from gateway.rules.lifecycle import LANES, State
+from gateway.rules.lifecycle import State
 from gateway.rules.numbers import normalise
 from gateway.rules.permissions import COMPLIANCE_EDIT, COUNTRIES_ACTIVATE
 from gateway.rules.quiet_hours import Week, is_open, next_opening
-from gateway.store import ids
 from gateway.store.database import Row, Transaction, View, compact
-from modem.segments import split
 
 TEST_TEXT = "{company}: test message, {country} is being commissioned."
 
@@ -208,35 +207,22 @@ def send_test(tx: Transaction, who: Acting, iso: str, channel: str, number: str,
     if sender is None:
         raise Refused("no_sender_for_country", 409, f"No SIM of this box may write to {country.iso}.")
     name = country.iso if country.shipped is None else country.shipped["name"]
-    pieces = split(TEST_TEXT.format(company=org["name"], country=name))
-    message_id = ids.new("msg")
-    tx.insert(
-        "message",
-        id=message_id,
+    message_id, _ = insert_own(
+        tx,
         organisation_id=org["id"],
-        origin="test",
-        channel=channel,
-        kind="test",
-        lane=LANES["critical"],
-        state=State.QUEUED,
-        due_at=now,
-        seq=0,
+        candidate_id=None,
+        text=TEST_TEXT.format(company=org["name"], country=name),
         address=found.e164,
+        now=now,
+        origin="test",
+        kind="test",
+        seq=0,
         country=country.iso,
         sender_id=sender["id"],
-        alphabet=pieces[0].alphabet,
-        parts=len(pieces),
-        price=0,
-        credits=0,
-        month="",
         valid_until=now + VALID_FOR_MS,
-        accepted_at=now,
     )
-    insert_parts(tx, message_id, pieces, found.e164)
     tx.execute("UPDATE country SET test_message_id = ? WHERE iso = ? AND channel = ?", message_id, country.iso, channel)
     tx.audit(now, who.actor, "country.test", f"country:{country.iso}/{channel}", {"message_id": message_id, **who.told})
-    tell_state(tx, org["id"], message_id, None, State.QUEUED, now)
-    tx.wake = True
     return message_id
 
 

@@ -5,8 +5,10 @@ Every flow that moves a message calls `move`; a pair of states that lifecycle.FO
 
 from typing import Any
 
+from gateway.errors import Refused
 from gateway.flows import credits, followers
-from gateway.flows.accept import tell_state
+from gateway.flows.locks import lock_candidate
+from gateway.flows.message_rows import tell_state
 from gateway.rules.gates import Wait
 from gateway.rules.lifecycle import FINAL, State, may_follow
 from gateway.store.database import Row, Transaction
@@ -24,17 +26,22 @@ def message_row(tx: Transaction, message_id: str) -> Row:
     return row
 
 
-def lock_candidate(tx: Transaction, candidate_id: str | None) -> None:
-    """Take the candidate's row lock, first of all locks (design.md §3.4); nothing to do on SQLite, which has one writer."""
-    if candidate_id is not None and tx.for_update:
-        tx.one("SELECT id FROM candidate WHERE id = ?" + tx.for_update, candidate_id)
-
-
 def locked_message(tx: Transaction, message_id: str) -> Row:
     """A message as it stands now, its candidate's row locked first. Raises LookupError when there is none."""
     if tx.for_update:
         lock_candidate(tx, message_row(tx, message_id)["candidate_id"])
     return message_row(tx, message_id)
+
+
+def owned_message(tx: Transaction, message_id: str, organisation_id: str | None) -> Row:
+    """A message of this organisation (None: of any), locked after its candidate. Raises Refused `message_not_found`."""
+    found = tx.one("SELECT candidate_id, organisation_id FROM message WHERE id = ?", message_id)
+    if found is None or (organisation_id is not None and found["organisation_id"] != organisation_id):
+        raise Refused("message_not_found", 404, "No message with this id.", field="id")
+    lock_candidate(tx, found["candidate_id"])
+    message = tx.one("SELECT * FROM message WHERE id = ?" + tx.for_update, message_id)
+    assert message is not None
+    return message
 
 
 def parts_taken(tx: Transaction, message_id: str) -> int:

@@ -13,9 +13,10 @@ from typing import Any
 
 from gateway.errors import Refused
 from gateway.flows import credits
-from gateway.flows.endings import lock_candidate, move, parts_taken
+from gateway.flows.endings import move, parts_taken
 from gateway.flows.facts import find_candidate
 from gateway.flows.interviews import forget as forget_interviews
+from gateway.flows.locks import lock_candidate
 from gateway.flows.retention import wipe_messages, wipe_received
 from gateway.rules.lifecycle import State
 from gateway.rules.retention import DAY_MS, semi_octets, spellings

@@ -17,7 +17,7 @@ from gateway.errors import Refused
 from gateway.flows.facts import find_candidate
 from gateway.rules.spreadsheets import csv_text
 from gateway.store import lists_export
-from gateway.store.database import Transaction, View
+from gateway.store.database import Row, Transaction, View
 
 FOR_MS = 24 * 3_600_000
 """So long a link waits for its one use."""
@@ -40,18 +40,29 @@ def make_link(tx: Transaction, organisation_id: str, ref: str, actor: str, now: 
     return token, now + FOR_MS
 
 
-def take(tx: Transaction, token: str, now: int) -> str:
-    """Use a link up; the candidate's id. Raises Refused `link_not_found`, `link_expired`, `link_used`."""
-    row = tx.one("SELECT * FROM export_link WHERE token_hash = ?" + tx.for_update, _digest(token))
+def find_link(view: View, token: str, now: int) -> Row:
+    """A link that still works. Raises Refused `link_not_found`, `link_expired`, `link_used`."""
+    row = view.one("SELECT * FROM export_link WHERE token_hash = ?", _digest(token))
     if row is None:
         raise Refused("link_not_found", 404, "There is no such link.")
     if row["used_at"] is not None:
-        raise Refused("link_used", 410, "This link has been used; ask for another one.")
+        raise _is_used()
     if row["expires_at"] <= now:
         raise Refused("link_expired", 410, "This link has expired; ask for another one.")
-    tx.execute("UPDATE export_link SET used_at = ? WHERE token_hash = ?", now, row["token_hash"])
+    return row
+
+
+def take(tx: Transaction, token: str, now: int) -> str:
+    """Use a link up; the candidate's id. Raises what `find_link` raises."""
+    row = find_link(tx, token, now)
+    if not tx.execute("UPDATE export_link SET used_at = ? WHERE token_hash = ? AND used_at IS NULL", now, row["token_hash"]):
+        raise _is_used()
     tx.audit(now, row["actor"], "export.run", row["candidate_id"], {"step": "downloaded"})
     return str(row["candidate_id"])
+
+
+def _is_used() -> Refused:
+    return Refused("link_used", 410, "This link has been used; ask for another one.")
 
 
 def _digest(token: str) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 from gateway.errors import Refused
 from gateway.flows import templates
-from gateway.flows.accept import Submission, preview
+from gateway.flows.accept import preview
 from gateway.flows.facts import find_case
+from gateway.flows.submissions import Submission
 from gateway.rules.interviews import TYPES
 from gateway.store.database import View
 

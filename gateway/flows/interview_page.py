@@ -3,8 +3,9 @@
 from dataclasses import dataclass, field
 
 from gateway.errors import Refused
+from gateway.flows.interview_answers import by_token, choose, respond
 from gateway.flows.interview_desk import InterviewDesk, zone_for
-from gateway.flows.interviews import by_token, choose, locked, remaining, respond
+from gateway.flows.interview_rows import locked, remaining
 from gateway.rules.interview_texts import moment_text
 from gateway.rules.interviews import Answer, InterviewState, zone_of
 from gateway.store import lists_interviews

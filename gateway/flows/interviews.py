@@ -1,34 +1,32 @@
-"""Interviews: the invitation and its message in one transaction, moving and cancelling, and what the candidate answers.
+"""Interviews as recruiters make them: the invitation and its message in one transaction, moving, cancelling.
 
-Everything that decides locks the candidate first, then the interview, then slots in the order of their ids. Slots belong to a
-case: the same id in several invitations is one slot whose places are shared.
+What candidates answer stands in interview_answers, the order of locks in interview_rows.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.clock import rfc3339
 from gateway.errors import Refused
 from gateway.flows import reminders
-from gateway.flows.accept import OPT_IN_FOR_MS, Accepted, Submission, accept
+from gateway.flows.accept import OPT_IN_FOR_MS, Accepted, accept
 from gateway.flows.cancel import cancel
-from gateway.flows.endings import lock_candidate
 from gateway.flows.facts import find_case
 from gateway.flows.interview_desk import InterviewDesk, merge_for
+from gateway.flows.interview_rows import locked, put_slots, release, set_columns, still_open
+from gateway.flows.locks import lock_candidate
+from gateway.flows.submissions import Submission
 from gateway.rules.interviews import (
-    AFTER,
     MOST_LISTED,
     TOKEN_GRACE_MS,
     TYPES,
-    Answer,
     InterviewState,
     Slot,
     check_link,
     check_slots,
     zone_of,
 )
-from gateway.rules.links import digest, is_token
+from gateway.rules.links import digest
 from gateway.store import ids
 from gateway.store.database import Row, Transaction, View
 
@@ -81,24 +79,14 @@ class Created:
     message: Accepted | None
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of an answer: `outcome` is changed, repeated or late."""
-
-    outcome: str
-    interview: Row
-    slot: Row | None
-
-
-# --- making, moving, cancelling ---------------------------------------------------------------------------------------
-
-
 def create(tx: Transaction, new: NewInterview, desk: InterviewDesk, now: int) -> Created:
     """Interview, invitation and token together. Raises Refused; then nothing of it exists."""
     _check_new(new, now)
     slots = check_slots(new.slots, now) if new.type == "self_schedule" else ()
     _check_invitation(tx, new.template_id, new.text)
     case = find_case(tx, new.organisation_id, new.case_ref)
+    lock_candidate(tx, _id_of(tx, new))
+    rows = put_slots(tx, new.organisation_id, case["id"], slots, now)  # before money, as everywhere
     interview_id = ids.new("int")
     token = desk.links.token(interview_id, 1)
     last = max((slot.starts_at for slot in slots), default=new.starts_at or 0)
@@ -116,7 +104,6 @@ def create(tx: Transaction, new: NewInterview, desk: InterviewDesk, now: int) ->
     tx.flush()
     sent = tx.one("SELECT candidate_id, user_id FROM message WHERE id = ?", message.id)
     assert sent is not None
-    rows = _put_slots(tx, new.organisation_id, case["id"], slots, now)
     tx.insert(
         "interview",
         id=interview_id,
@@ -146,6 +133,14 @@ def create(tx: Transaction, new: NewInterview, desk: InterviewDesk, now: int) ->
     tx.flush()
     tx.audit(now, new.actor, "interview.create", interview_id, {"type": new.type, "message": message.id, "slots": len(rows)})
     return Created(interview_id, message)
+
+
+def _id_of(view: View, new: NewInterview) -> str | None:
+    """Whom it is for; None where accept is about to refuse."""
+    found: str | None = view.value(
+        "SELECT id FROM candidate WHERE organisation_id = ? AND ref = ?", new.organisation_id, new.candidate_ref
+    )
+    return found
 
 
 def _check_new(new: NewInterview, now: int) -> None:
@@ -223,51 +218,11 @@ def _invite(
     return accept(tx, submission, now)
 
 
-def _put_slots(tx: Transaction, organisation_id: str, case_id: str, slots: tuple[Slot, ...], now: int) -> list[Row]:
-    """The rows of these slots, by time; those that the case has already must be the same. Raises Refused `slot_conflict`."""
-    rows: dict[str, Row] = {}
-    for slot in sorted(slots, key=lambda each: each.ref):
-        tx.execute(
-            "INSERT INTO slot (id, organisation_id, case_id, ref, starts_at, ends_at, capacity, created_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (case_id, ref) DO NOTHING",
-            *(ids.new("slt"), organisation_id, case_id, slot.ref, slot.starts_at, slot.ends_at, slot.capacity, now),
-        )
-        row = tx.one("SELECT * FROM slot WHERE case_id = ? AND ref = ?", case_id, slot.ref)
-        assert row is not None
-        if (row["starts_at"], row["ends_at"], row["capacity"]) != (slot.starts_at, slot.ends_at, slot.capacity):
-            raise Refused(
-                "slot_conflict",
-                409,
-                f"The slot {slot.ref} of this case has another time or capacity; give the new one an id of its own.",
-                field="slots",
-                facts={"slot": slot.ref},
-            )
-        rows[slot.ref] = row
-    return [rows[slot.ref] for slot in slots]
-
-
-def locked(tx: Transaction, organisation_id: str | None, interview_id: str) -> Row:
-    """An interview, its candidate's row locked before it. Raises Refused `interview_not_found`."""
-    found = tx.one("SELECT candidate_id, organisation_id FROM interview WHERE id = ?", interview_id)
-    if found is None or (organisation_id is not None and found["organisation_id"] != organisation_id):
-        raise Refused("interview_not_found", 404, "No interview with this id.", field="id")
-    lock_candidate(tx, found["candidate_id"])
-    row = tx.one("SELECT * FROM interview WHERE id = ?" + tx.for_update, interview_id)
-    assert row is not None
-    return row
-
-
-def _open(row: Row) -> Row:
-    if row["state"] == InterviewState.CANCELLED:
-        raise Refused("interview_cancelled", 409, "This interview is cancelled.", field="id")
-    return row
-
-
 def move(
     tx: Transaction, organisation_id: str, interview_id: str, change: Move, actor: str, desk: InterviewDesk, now: int
 ) -> Created:
     """Change an interview. A new time asks for a new answer, and its reminders are planned anew: old times never fire."""
-    row = _open(locked(tx, organisation_id, interview_id))
+    row = still_open(locked(tx, organisation_id, interview_id))
     if change.tz is not None:
         zone_of(change.tz)
     if row["type"] == "self_schedule" and (change.starts_at is not None or change.ends_at is not None):
@@ -297,9 +252,9 @@ def move(
         values["state"] = InterviewState.INVITED if values.get("slot_id", row["slot_id"]) is None else row["state"]
     last: int = row["last_start_at"] if values.get("last_start_at") is None else values["last_start_at"]
     values["token_expires_at"] = last + TOKEN_GRACE_MS
-    _set(tx, row["id"], values, now)
+    set_columns(tx, row["id"], values, now)
     tx.audit(now, actor, "interview.reschedule", row["id"], {"from": row["starts_at"], "to": values["starts_at"]})
-    fresh = _open(locked(tx, organisation_id, interview_id))
+    fresh = still_open(locked(tx, organisation_id, interview_id))
     message = None
     if change.text is not None or change.template_id is not None:
         message = _tell_change(tx, fresh, change, slots, actor, desk, now)
@@ -333,14 +288,14 @@ def _moved_end(row: Row, change: Move) -> int | None:
 
 def _other_slots(tx: Transaction, row: Row, slots: tuple[Slot, ...], now: int) -> dict[str, Any]:
     """Offer these slots instead; a booked one that is no longer on offer is given back."""
-    rows = _put_slots(tx, row["organisation_id"], row["case_id"], slots, now)
+    rows = put_slots(tx, row["organisation_id"], row["case_id"], slots, now)
     tx.execute("DELETE FROM interview_slot WHERE interview_id = ?", row["id"])
     for number, slot in enumerate(rows, 1):
         tx.insert("interview_slot", interview_id=row["id"], slot_id=slot["id"], number=number)
     tx.flush()
     values: dict[str, Any] = {"last_start_at": max(slot.starts_at for slot in slots), "no_slots_at": None}
     if row["slot_id"] is not None and all(slot["id"] != row["slot_id"] for slot in rows):
-        _release(tx, row["slot_id"])
+        release(tx, row["slot_id"])
         values |= {"slot_id": None, "starts_at": None, "ends_at": None}
     return values
 
@@ -371,7 +326,7 @@ def _tell_change(
     )
     message = _invite(tx, new, row, refs, slots, row["last_start_at"], desk, now)
     _end_message(tx, row, actor, now)
-    _set(tx, row["id"], {"message_id": message.id}, now)
+    set_columns(tx, row["id"], {"message_id": message.id}, now)
     return message
 
 
@@ -384,10 +339,10 @@ def call_off(tx: Transaction, organisation_id: str, interview_id: str, actor: st
 
 
 def _call_off(tx: Transaction, row: Row, actor: str, now: int) -> int:
-    refunded = _end_message(tx, row, actor, now) + reminders.drop_all(tx, row, actor, now)
     if row["slot_id"] is not None:
-        _release(tx, row["slot_id"])
-    _set(tx, row["id"], {"state": InterviewState.CANCELLED, "slot_id": None}, now)
+        release(tx, row["slot_id"])
+    refunded = _end_message(tx, row, actor, now) + reminders.drop_all(tx, row, actor, now)
+    set_columns(tx, row["id"], {"state": InterviewState.CANCELLED, "slot_id": None}, now)
     tx.audit(now, actor, "interview.cancel", row["id"], {"refunded": refunded})
     return refunded
 
@@ -398,7 +353,7 @@ def forget(tx: Transaction, candidate_id: str, actor: str, now: int) -> int:
     for row in rows:
         if row["state"] != InterviewState.CANCELLED and row["last_start_at"] > now:
             _call_off(tx, row, actor, now)
-        _set(tx, row["id"], {**_BLANK, "token_hash": "gone-" + row["id"], "token_expires_at": now}, now)
+        set_columns(tx, row["id"], {**_BLANK, "token_hash": "gone-" + row["id"], "token_expires_at": now}, now)
         tx.execute("UPDATE reminder SET body = NULL WHERE interview_id = ?", row["id"])
     return len(rows)
 
@@ -408,202 +363,3 @@ _BLANK: Mapping[str, Any] = {"location": "", "response_url": None, "client_ref":
 
 def _end_message(tx: Transaction, row: Row, actor: str, now: int) -> int:
     return cancel(tx, row["message_id"], None, actor, now).credits_refunded
-
-
-def _set(tx: Transaction, interview_id: str, values: Mapping[str, Any], now: int) -> None:
-    sets = ", ".join(f"{name} = ?" for name in values)
-    tx.execute(f"UPDATE interview SET {sets}, updated_at = ? WHERE id = ?", *values.values(), now, interview_id)
-
-
-# --- answering --------------------------------------------------------------------------------------------------------
-
-
-def by_token(view: View, token: str, now: int) -> Row:
-    """The interview behind a link. Raises Refused `link_unknown` (404) or `link_expired` (410)."""
-    row = view.one("SELECT * FROM interview WHERE token_hash = ?", digest(token)) if is_token(token) else None
-    if row is None:
-        raise Refused("link_unknown", 404, "This link is not known.")
-    if row["token_expires_at"] <= now:
-        raise Refused("link_expired", 410, "This link has expired.", facts={"interview": row["id"]})
-    return row
-
-
-def respond(
-    tx: Transaction,
-    row: Row,
-    answer: Answer,
-    source: str,
-    actor: str,
-    desk: InterviewDesk,
-    now: int,
-    *,
-    received_id: str | None = None,
-) -> Outcome:
-    """Yes or no. The last one before the start counts, every one is kept; one that comes later changes nothing.
-
-    Raises Refused `interview_cancelled`, or `slot_required` for a yes to slots none of which was chosen. `row` is locked.
-    """
-    _open(row)
-    if now >= (row["starts_at"] or row["last_start_at"]):
-        return _late(tx, row, answer, None, source, received_id, now)
-    if row["type"] == "self_schedule" and answer is Answer.CONFIRM and row["slot_id"] is None:
-        raise Refused("slot_required", 422, "Choose one of the slots.", field="slot")
-    after = AFTER[answer]
-    if row["state"] == after:
-        _keep(tx, row, answer, row["slot_id"], source, received_id, "repeated", now)
-        return Outcome("repeated", row, None)
-    values: dict[str, Any] = {"state": after, "answered_at": now, "letter": None}
-    if answer is Answer.DECLINE and row["slot_id"] is not None:
-        _release(tx, row["slot_id"])
-        values |= {"slot_id": None, "starts_at": None, "ends_at": None}
-    _set(tx, row["id"], values, now)
-    _keep(tx, row, answer, None, source, received_id, "changed", now)
-    tx.audit(now, actor, "interview.respond", row["id"], {"answer": answer, "source": source, "from": row["state"]})
-    fresh = tx.one("SELECT * FROM interview WHERE id = ?", row["id"])
-    assert fresh is not None
-    _tell_answer(tx, {**dict(row), "state": after}, answer, None, source, now, late=False)
-    if answer is Answer.DECLINE:
-        reminders.drop_all(tx, fresh, actor, now)
-    return Outcome("changed", row, None)
-
-
-def choose(
-    tx: Transaction,
-    row: Row,
-    slot_ref: str,
-    source: str,
-    actor: str,
-    desk: InterviewDesk,
-    now: int,
-    *,
-    received_id: str | None = None,
-) -> Outcome | Refused:
-    """Take a place in a slot; the one taken before is free again. A slot that is full comes back as Refused `slot_taken`.
-
-    Raises Refused `interview_cancelled`, `slot_not_found`. `row` is locked.
-    """
-    _open(row)
-    slot = tx.one(
-        "SELECT s.*, o.number FROM slot s JOIN interview_slot o ON o.slot_id = s.id WHERE o.interview_id = ? AND s.ref = ?",
-        row["id"],
-        slot_ref,
-    )
-    if slot is None:
-        raise Refused("slot_not_found", 404, "This interview has no slot with this id.", field="slot")
-    if now >= (row["starts_at"] or row["last_start_at"]):
-        return _late(tx, row, Answer.CONFIRM, slot, source, received_id, now)
-    if row["slot_id"] == slot["id"]:
-        _keep(tx, row, Answer.CONFIRM, slot["id"], source, received_id, "repeated", now)
-        return Outcome("repeated", row, slot)
-    if tx.for_update:
-        for slot_id in sorted({slot["id"], row["slot_id"] or slot["id"]}):
-            tx.one("SELECT id FROM slot WHERE id = ?" + tx.for_update, slot_id)
-    claim = "UPDATE slot SET taken = taken + 1 WHERE id = ? AND taken < capacity AND starts_at > ?"
-    if not tx.execute(claim, slot["id"], now):
-        _keep(tx, row, Answer.CONFIRM, slot["id"], source, received_id, "taken", now)
-        return _taken(tx, row, now)
-    if row["slot_id"] is not None:
-        _release(tx, row["slot_id"])
-    values = {
-        "slot_id": slot["id"],
-        "starts_at": slot["starts_at"],
-        "ends_at": slot["ends_at"],
-        "state": InterviewState.CONFIRMED,
-        "answered_at": now,
-        "letter": None,
-    }
-    _set(tx, row["id"], values, now)
-    _keep(tx, row, Answer.CONFIRM, slot["id"], source, received_id, "changed", now)
-    tx.audit(now, actor, "interview.respond", row["id"], {"answer": Answer.CONFIRM, "source": source, "slot": slot["id"]})
-    fresh = tx.one("SELECT * FROM interview WHERE id = ?", row["id"])
-    assert fresh is not None
-    _tell_answer(tx, fresh, Answer.CONFIRM, slot, source, now, late=False)
-    reminders.replan(tx, fresh, actor, desk, now)
-    for other in _offered(tx, slot["id"], "state = 'invited' AND no_slots_at IS NULL"):
-        _tell_if_gone(tx, other, now)
-    return Outcome("changed", fresh, slot)
-
-
-def remaining(view: View, interview_id: str, now: int) -> list[Row]:
-    """The slots of an interview that still have a place, by time, each with its number."""
-    return view.all(
-        "SELECT s.*, o.number FROM slot s JOIN interview_slot o ON o.slot_id = s.id"
-        " WHERE o.interview_id = ? AND s.taken < s.capacity AND s.starts_at > ? ORDER BY o.number",
-        interview_id,
-        now,
-    )
-
-
-def shown_slot(slot: Row) -> dict[str, Any]:
-    """A slot as events and answers name it."""
-    return {"id": slot["ref"], "starts_at": rfc3339(slot["starts_at"]), "ends_at": rfc3339(slot["ends_at"])}
-
-
-def _taken(tx: Transaction, row: Row, now: int) -> Refused:
-    _tell_if_gone(tx, row, now)
-    left = [shown_slot(slot) for slot in remaining(tx, row["id"], now)]
-    return Refused("slot_taken", 409, "This slot was taken by somebody else.", field="slot", facts={"remaining": left})
-
-
-def _tell_if_gone(tx: Transaction, row: Row, now: int) -> None:
-    """The event that an invited candidate has nothing left to choose from, once until a place is free again."""
-    if row["slot_id"] is not None or remaining(tx, row["id"], now):
-        return
-    if tx.execute("UPDATE interview SET no_slots_at = ? WHERE id = ? AND no_slots_at IS NULL", now, row["id"]):
-        data = {"interview_id": row["id"], "candidate_id": row["candidate_id"], "client_ref": row["client_ref"]}
-        tx.event(now, row["organisation_id"], "interview.no_slots", row["id"], data)
-
-
-def _release(tx: Transaction, slot_id: str) -> None:
-    tx.execute("UPDATE slot SET taken = taken - 1 WHERE id = ? AND taken > 0", slot_id)
-    for other in _offered(tx, slot_id, "no_slots_at IS NOT NULL"):
-        tx.execute("UPDATE interview SET no_slots_at = NULL WHERE id = ?", other["id"])
-
-
-def _offered(tx: Transaction, slot_id: str, which: str) -> list[Row]:
-    """Interviews that offer a slot. One that is locked waits for the slot itself, and will see by itself what became of it."""
-    return tx.all(
-        f"SELECT * FROM interview WHERE {which} AND id IN (SELECT interview_id FROM interview_slot WHERE slot_id = ?)"
-        f" ORDER BY id{tx.skip_locked}",
-        slot_id,
-    )
-
-
-def _late(tx: Transaction, row: Row, answer: Answer, slot: Row | None, source: str, received_id: str | None, now: int) -> Outcome:
-    _keep(tx, row, answer, None if slot is None else slot["id"], source, received_id, "late", now)
-    tx.audit(now, "candidate", "interview.respond", row["id"], {"answer": answer, "source": source, "late": True})
-    _tell_answer(tx, row, answer, slot, source, now, late=True)
-    return Outcome("late", row, slot)
-
-
-def _keep(
-    tx: Transaction, row: Row, answer: str, slot_id: str | None, source: str, received_id: str | None, outcome: str, now: int
-) -> None:
-    tx.insert(
-        "interview_answer",
-        interview_id=row["id"],
-        answer=answer,
-        slot_id=slot_id,
-        source=source,
-        received_id=received_id,
-        outcome=outcome,
-        at=now,
-    )
-
-
-def _tell_answer(
-    tx: Transaction, row: Mapping[str, Any], answer: Answer, slot: Row | None, source: str, now: int, *, late: bool
-) -> None:
-    data = {
-        "interview_id": row["id"],
-        "candidate_id": row["candidate_id"],
-        "client_ref": row["client_ref"],
-        "answer": answer,
-        "state": row["state"],
-        "slot": None if slot is None else shown_slot(slot),
-        "starts_at": None if row["starts_at"] is None else rfc3339(row["starts_at"]),
-        "source": source,
-        "late": late,
-        "answered_at": rfc3339(now),
-    }
-    tx.event(now, row["organisation_id"], "interview.responded", row["id"], data)

@@ -5,6 +5,7 @@ from typing import Any
 
 from gateway.flows.consents import MODULES
 from gateway.flows.facts import find_candidate
+from gateway.flows.locks import open_candidate
 from gateway.store.database import Row, Transaction, View, compact
 
 
@@ -19,9 +20,12 @@ def push(
     actor: str,
     now: int,
 ) -> Row:
-    """What the ATS says of one of its own modules; the row as it stands. Raises Refused `candidate_not_found`."""
+    """What the ATS says of one of its own modules; the row as it stands.
+
+    Raises Refused `candidate_not_found`, `candidate_erasing`.
+    """
     assert module in MODULES
-    candidate = find_candidate(tx, organisation_id, candidate_ref)
+    candidate = open_candidate(tx, organisation_id, candidate_ref)
     tx.execute(
         "INSERT INTO module_consent (candidate_id, module, status, source, actor, evidence, since_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)"

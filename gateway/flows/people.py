@@ -346,6 +346,9 @@ def change_unit(tx: Transaction, by: Acting, unit: Row, values: dict[str, Any], 
         tx.execute(f"UPDATE organisation SET {sets} WHERE id = ?", *changed.values(), before["id"])
         told = {name: [before[name], value] for name, value in changed.items() if name != "name"}
         tx.audit(now, by.actor, "organisation.update", before["id"], {"changed": sorted(changed), **told, **by.told})
+        if "sms_enabled" in changed:
+            action = "channel.enable" if changed["sms_enabled"] else "channel.disable"
+            tx.audit(now, by.actor, action, before["id"], {"channel": "sms", **by.told})
         tx.memo.clear()
     return find_unit(tx, by.organisation_id, before["id"])
 

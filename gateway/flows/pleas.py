@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.errors import Refused
-from gateway.flows import consents
-from gateway.flows.endings import lock_candidate, move
+from gateway.flows import stops
+from gateway.flows.endings import move
+from gateway.flows.locks import lock_candidate, lock_number_of
+from gateway.flows.onward import queue_or_schedule
 from gateway.rules.keywords import Fuzzy, Keywords
 from gateway.rules.lifecycle import Hold, State
 from gateway.store import ids
@@ -38,7 +40,7 @@ def look(tx: Transaction, received: dict[str, Any], candidate: Row | None, shipp
         return
     tx.audit(now, "candidate", "inbound.fuzzy", received["id"], {"asks": found})
     if found is Fuzzy.OPT_OUT:
-        consents.stop(
+        stops.stop(
             tx,
             phone_hash=received["phone_hash"],
             phone=received["address"],
@@ -113,7 +115,8 @@ def settle_task(tx: Transaction, organisation_id: str, task_id: str, outcome: st
     task = tx.one("SELECT * FROM task WHERE id = ? AND organisation_id = ?", task_id, organisation_id)
     if task is None:
         raise Refused("task_not_found", 404, "No task with this id.", field="id")
-    lock_candidate(tx, task["candidate_id"])
+    lock = lock_number_of if outcome == "opt_out" else lock_candidate
+    lock(tx, task["candidate_id"])
     changed = tx.execute(
         "UPDATE task SET state = 'done', outcome = ?, done_at = ?, done_by = ? WHERE id = ? AND state = 'open'",
         outcome,
@@ -127,7 +130,7 @@ def settle_task(tx: Transaction, organisation_id: str, task_id: str, outcome: st
     assert candidate is not None
     if outcome == "opt_out":
         evidence = {"inbound_message_id": task["received_id"], "noted_by": actor}
-        consents.withdraw(tx, candidate, "sms", "user", actor, evidence, now)
+        stops.withdraw(tx, candidate, "sms", "user", actor, evidence, now)
     resume(tx, candidate["id"], "sms", actor, now)
     tx.audit(now, actor, "task.done", task_id, {"outcome": outcome}, private=note[:1000] or None)
     found = tx.one("SELECT * FROM task WHERE id = ?", task_id)
@@ -146,11 +149,7 @@ def resume(tx: Transaction, candidate_id: str, channel: str, actor: str, now: in
         Hold.THREAD_PAUSED,
     )
     for message in held:
-        if message["not_before"] is not None and message["not_before"] > now:
-            tx.execute("UPDATE message SET hold_reason = ? WHERE id = ? AND state = 'held'", Hold.SCHEDULED, message["id"])
-            continue
-        move(tx, message, State.QUEUED, now, actor, hold_reason=None, not_before=None, due_at=now)
-    tx.wake = tx.wake or bool(held)
+        queue_or_schedule(tx, message, now, actor, move)
     tx.audit(now, actor, "thread.resume", candidate_id, {"channel": channel})
 
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.clock import rfc3339
-from gateway.flows import answers, consents, erase, inbox, pleas, threads, usage
-from gateway.flows.endings import lock_candidate
+from gateway.flows import answers, erase, inbox, pleas, stops, threads, usage
 from gateway.flows.interview_desk import InterviewDesk
+from gateway.flows.locks import lock_candidate
 from gateway.flows.replies import reply
 from gateway.flows.report import apply_report, milliseconds
 from gateway.rules.consent import Status
@@ -386,7 +386,7 @@ def _obey(
     if keyword is Keyword.HELP:
         reply(tx, "help", phone=phone, candidate=candidate, iccid=iccid, now=now)
         return
-    act = consents.stop if keyword is Keyword.STOP else consents.start
+    act = stops.stop if keyword is Keyword.STOP else stops.start
     act(tx, phone_hash=phone_hash, phone=phone, channel="sms", raw=raw, received_id=received_id, iccid=iccid, now=now)
 
 

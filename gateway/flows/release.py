@@ -5,11 +5,12 @@
 
 from collections.abc import Callable
 
-from gateway.flows import credits, followers
+from gateway.flows import credits, escorting, followers
 from gateway.flows.endings import StateMoved, locked_message, move, parts_taken
 from gateway.flows.facts import consent_status
 from gateway.flows.timing import is_untrusted
 from gateway.rules.consent import PURPOSE_OF_KIND, Status
+from gateway.rules.kinds import COMPANIONS
 from gateway.rules.lifecycle import Hold, State
 from gateway.store.database import Database, Row, Transaction, View
 
@@ -54,8 +55,11 @@ def release(tx: Transaction, message_id: str, now: int) -> None:
         tx.execute("UPDATE message SET not_before = NULL WHERE id = ? AND state = 'held'", message_id)
         return
     if message["hold_reason"] == Hold.WAITS_FOR and not followers.has_left(tx, message["after_message_id"]):
-        tx.execute("UPDATE message SET not_before = NULL WHERE id = ? AND state = 'held'", message_id)
-        return
+        if not followers.is_stranded(tx, message):
+            tx.execute("UPDATE message SET not_before = NULL WHERE id = ? AND state = 'held'", message_id)
+            return
+        if not escorting.introduce(tx, message, now):
+            return
     move(tx, message, State.QUEUED, now, "gateway", hold_reason=None, not_before=None, due_at=now)
     tx.wake = True
 
@@ -75,7 +79,7 @@ def expire(tx: Transaction, message_id: str, now: int) -> None:
 def _opt_in_is_open(tx: Transaction, message: Row) -> bool:
     candidate = tx.one("SELECT * FROM candidate WHERE id = ?", message["candidate_id"])
     purpose = message["purpose"] or PURPOSE_OF_KIND[message["kind"]]
-    if message["kind"] in followers.COMPANIONS:
+    if message["kind"] in COMPANIONS:
         return False
     return candidate is not None and consent_status(tx, candidate, message["channel"], purpose) == Status.PENDING
 

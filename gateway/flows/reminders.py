@@ -12,12 +12,13 @@ from typing import Any
 
 from gateway.clock import rfc3339
 from gateway.errors import Refused
-from gateway.flows.accept import Submission, accept
+from gateway.flows.accept import accept
 from gateway.flows.cancel import cancel
-from gateway.flows.endings import lock_candidate
 from gateway.flows.facts import find_user
 from gateway.flows.hours import quiet_hours
 from gateway.flows.interview_desk import InterviewDesk, merge_for
+from gateway.flows.locks import lock_candidate
+from gateway.flows.submissions import Submission
 from gateway.rules.interviews import (
     MOST_REMINDERS,
     Firing,

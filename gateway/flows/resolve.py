@@ -1,7 +1,7 @@
 """A person decides what an `unknown` message counts as: sent, or to be sent again."""
 
 from gateway.errors import Refused
-from gateway.flows.endings import lock_candidate, move
+from gateway.flows.endings import move, owned_message
 from gateway.flows.report import roll_up
 from gateway.rules.lifecycle import State
 from gateway.store.database import Transaction
@@ -16,12 +16,7 @@ def resolve(tx: Transaction, message_id: str, organisation_id: str | None, choic
     """
     if choice not in CHOICES:
         raise Refused("unknown_choice", 422, f"Choice must be one of {', '.join(CHOICES)}.", field="choice")
-    found = tx.one("SELECT candidate_id, organisation_id FROM message WHERE id = ?", message_id)
-    if found is None or (organisation_id is not None and found["organisation_id"] != organisation_id):
-        raise Refused("message_not_found", 404, "No message with this id.", field="id")
-    lock_candidate(tx, found["candidate_id"])
-    message = tx.one("SELECT * FROM message WHERE id = ?" + tx.for_update, message_id)
-    assert message is not None
+    message = owned_message(tx, message_id, organisation_id)
     if message["state"] != State.UNKNOWN:
         raise Refused("not_unknown", 409, f"This message is {message['state']}; only an unknown one can be resolved.", field="id")
     if choice == "send_again" and message["settled_at"] is not None:

@@ -12,9 +12,9 @@ from typing import Any
 from gateway.clock import rfc3339
 from gateway.errors import Refused
 from gateway.flows import erase
-from gateway.flows.consents import suppress_again
 from gateway.flows.endings import locked_message, move
 from gateway.flows.facts import kept
+from gateway.flows.stops import suppress_again
 from gateway.rules.lifecycle import State
 from gateway.store.database import Transaction, View, compact
 

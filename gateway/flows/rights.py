@@ -4,11 +4,12 @@ The tree and the single grants of an organisation are small and kept in the tran
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from gateway.errors import Refused
 from gateway.flows.facts import find_user, is_on_team, path_of, rights_in, rights_of, tree
-from gateway.rules.rights import TO_READ, Standing, refusal
+from gateway.rules.permissions import ALL_CASES, MESSAGES_VIEW_ALL
+from gateway.rules.rights import CASE, TO_READ, Standing, refusal
 from gateway.store.database import Row, View
 
 
@@ -48,14 +49,17 @@ class Acting:
 
     organisation_id: str
     actor: str
+    """As audit and ledger name who did it: the person, or the key where it names nobody."""
     user: Row | None = None
     is_operator: bool = False
     """Whether the key itself may do what only the operator may."""
+    via: str | None = None
+    """The key through which a person acts."""
 
     @property
     def told(self) -> dict[str, Any]:
-        """What the audit adds about the person."""
-        return {} if self.user is None else {"by": self.user["id"]}
+        """What the audit adds: the key through which a person acted."""
+        return {} if self.via is None else {"via": self.via}
 
     def rights(self, view: View, unit_id: str) -> frozenset[str] | None:
         """Their permissions at a node; None where no person is named: the key's scopes have decided."""
@@ -71,6 +75,27 @@ class Acting:
             text = f"This user lacks the right {permission} here; an administrator can grant it."
             raise Refused("permission_denied", 403, text, field="user", facts={"permission": permission})
 
+    def require_for(self, view: View, permission: str, what: Literal["message", "task", "interview"], row_id: str) -> None:
+        """Raises Refused unless the person holds the permission in the case of this message, task or interview, and may see it.
+
+        Their own they always see; what others wrote they see on the hiring team, or where their role reaches the case. Where
+        there is no such row nothing is decided: the flow says so.
+        """
+        if self.user is None:
+            return
+        found = view.one(
+            f"SELECT case_id, user_id FROM {what} WHERE id = ? AND organisation_id = ?", row_id, self.organisation_id
+        )
+        if found is None:
+            return
+        case_id, author_id = found["case_id"], found["user_id"]
+        case = None if case_id is None else view.one("SELECT * FROM hiring_case WHERE id = ?", case_id)
+        if not self.user["active"] or permission not in rights_in(view, self.user, case):
+            self.require(view, permission, self.user["unit_id"] if case is None else case["unit_id"])
+        reaches = {ALL_CASES, MESSAGES_VIEW_ALL} & rights_in(view, self.user, case)
+        if self.user["id"] != author_id and not reaches and not is_on_team(view, case, self.user):
+            raise CASE.refusal()
+
     def require_operator(self, view: View, permission: str) -> None:
         """Raises Refused unless the person holds an operator's permission, or the key is the operator's own."""
         if self.user is not None:
@@ -80,7 +105,9 @@ class Acting:
             raise Refused("permission_denied", 403, text, field="user", facts={"permission": permission})
 
 
-def acting(view: View, organisation_id: str, actor: str, user: str | None, *, is_operator: bool = False) -> Acting:
-    """Who acts. Raises Refused `user_not_found`."""
-    row = None if user is None else find_user(view, organisation_id, user)
-    return Acting(organisation_id, actor, row, is_operator)
+def acting(view: View, organisation_id: str, key: str, user: str | None, *, is_operator: bool = False) -> Acting:
+    """Who acts when this key calls and names this person, or nobody. Raises Refused `user_not_found`."""
+    if user is None:
+        return Acting(organisation_id, key, is_operator=is_operator)
+    row = find_user(view, organisation_id, user)
+    return Acting(organisation_id, f"user:{row['id']}", row, is_operator, via=key)

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.errors import Refused
-from gateway.flows.accept import bring_companion
 from gateway.flows.endings import locked_message, message_row, move
+from gateway.flows.escorting import bring
 from gateway.flows.facts import country_of, organisation, senders_of
+from gateway.flows.onward import queue_or_schedule
 from gateway.flows.sender_choice import is_up, note_switch, pick
 from gateway.rules.budgets import PERIODS
 from gateway.rules.lifecycle import Hold, State
@@ -75,7 +76,7 @@ def move_on(tx: Transaction, message_id: str, now: int) -> None:
     if chosen["id"] != message["sender_id"]:
         try:
             with tx.savepoint():
-                goes = bring_companion(tx, message, candidate, chosen, now)
+                goes = bring(tx, message, candidate, chosen, now)
         except Refused:
             return  # no credits for it, say: the text waits on
         tx.execute("UPDATE message SET sender_id = ? WHERE id = ?", chosen["id"], message_id)
@@ -83,12 +84,10 @@ def move_on(tx: Transaction, message_id: str, now: int) -> None:
         if not goes:
             return
         message = message_row(tx, message_id)
-    if message["state"] == State.HELD and message["not_before"] is not None and message["not_before"] > now:
-        tx.execute("UPDATE message SET hold_reason = ? WHERE id = ? AND state = 'held'", Hold.SCHEDULED, message_id)
-        return
     if message["state"] == State.HELD:
-        move(tx, message, State.QUEUED, now, "gateway", hold_reason=None, not_before=None, due_at=now)
-    tx.wake = True
+        queue_or_schedule(tx, message, now, "gateway", move)
+    else:
+        tx.wake = True
 
 
 def _is_out(tx: Transaction, message_id: str) -> bool:

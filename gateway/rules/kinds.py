@@ -16,9 +16,9 @@ from gateway.errors import Refused
 from gateway.rules.consent import LOCKED_OFF, PURPOSE_OF_KIND
 
 CHANNELS: Final = ("sms", "whatsapp", "email")
-OURS: Final = frozenset({"identification", "consent_optin"})
-"""Companion messages: the box writes them itself, no user sends them."""
-KINDS: Final = tuple(kind for kind in PURPOSE_OF_KIND if kind not in OURS)
+COMPANIONS: Final = frozenset({"identification", "consent_optin", "consent_reminder"})
+"""The box writes them itself, no user sends them."""
+KINDS: Final = tuple(kind for kind in PURPOSE_OF_KIND if kind not in COMPANIONS)
 """What a user may send."""
 _LETTERS: Final = str.maketrans({"ł": "l", "ø": "o", "æ": "ae", "đ": "d", "ı": "i", "ß": "ss"})
 _NO_WORD: Final = re.compile(r"[^\w]+|_+")

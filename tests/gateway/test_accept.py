@@ -1,14 +1,21 @@
 """Accepting a submission: the gates in their order, what a 202 leaves on disk, and that a refusal leaves one audit row."""
 
+import os
+import threading
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import pytest
 
 from gateway.errors import Refused
 from gateway.flows import credits
-from gateway.flows.accept import LATEST, OPT_IN_FOR_MS, VALID_FOR_MS, Accepted, preview, submit
+from gateway.flows.accept import OPT_IN_FOR_MS, VALID_FOR_MS, Accepted, ahead, preview, submit, submit_all
 from gateway.flows.cancel import cancel
-from gateway.store.database import Database
+from gateway.flows.submissions import LATEST
+from gateway.store.database import Ahead, Database, Transaction
 from tests.office import NOW, Office, open_office
 
 HOUR = 3_600_000
@@ -395,3 +402,78 @@ def test_cancelling_gives_the_credits_back(office):
     assert office.available() == 1000
     with office.database.read() as view:
         assert credits.balance(view, office.organisation_id).reserved == 0
+
+
+# Many at once.
+
+
+def test_a_batch_answers_in_its_own_order_and_keeps_each_candidates_order(office):
+    office.candidate("cand-0", "+46701740606")
+    refs = ["cand-1", "cand-0", "nobody", "cand-1", "cand-0"]
+    batch = [office.submission(ref, str(number)) for number, ref in enumerate(refs)]
+    with office.database.write() as tx:
+        found = submit_all(tx, batch, NOW)
+    assert [each.code if isinstance(each, Refused) else "ok" for each in found] == ["ok", "ok", "candidate_not_found", "ok", "ok"]
+    for ref in ("cand-0", "cand-1"):
+        sql = "SELECT m.id FROM message m JOIN candidate c ON c.id = m.candidate_id WHERE c.ref = ? ORDER BY m.seq"
+        told = [each.id for each, item in zip(found, batch, strict=True) if item.candidate_ref == ref]  # type: ignore[union-attr]
+        assert [row["id"] for row in rows(office, sql, ref)] == told
+
+
+def test_a_reference_that_is_no_text_harms_none_of_its_batch(office):
+    with office.database.write() as tx:
+        found = submit_all(tx, [office.submission("a\x00b"), office.submission("\ud800"), office.submission()], NOW)
+    assert [each.code if isinstance(each, Refused) else "ok" for each in found] == [*["invalid_characters"] * 2, "ok"]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("shared", [False, True], ids=["batches", "shared commits"])
+def test_two_that_write_to_the_same_people_in_opposite_orders_never_block_each_other(postgresql_url, opened, shared):
+    """A deadlock's victim would raise here: nothing tries again behind `write`, and a shared commit counts its tries."""
+    office = open_office(opened(postgresql_url))
+    refs = office.candidates(12)
+    tries: Counter[str] = Counter()
+
+    def batch(order: list[str]) -> None:
+        database = Database(postgresql_url)
+        try:
+            with database.write() as tx:
+                submit_all(tx, [office.submission(ref) for ref in order], NOW)
+        finally:
+            database.close()
+
+    def commits(order: list[str]) -> None:
+        database = Database(postgresql_url)
+        inside, go = threading.Event(), threading.Event()
+
+        def hold(tx: Transaction) -> None:
+            inside.set()
+            assert go.wait(20)
+
+        def send(ref: str, tx: Transaction) -> None:
+            tries[ref] += 1
+            submit(tx, office.submission(ref), NOW)
+
+        def together(step: Callable[[Transaction], None], locks: Ahead | None = None) -> None:
+            try:
+                database.together(step, locks)
+            finally:
+                database.close()
+
+        with ThreadPoolExecutor(len(order) + 1) as pool:
+            waiting = [pool.submit(together, hold)]
+            assert inside.wait(20)
+            for number, ref in enumerate(order, 1):
+                waiting.append(pool.submit(together, partial(send, ref), ahead(office.submission(ref))))
+                while len(database._together._waiting) < number:
+                    os.sched_yield()
+            go.set()
+            for each in waiting:
+                each.result()
+
+    with ThreadPoolExecutor(2) as pool:
+        for _ in range(3):
+            for done in [pool.submit(commits if shared else batch, order) for order in (refs, refs[::-1])]:
+                done.result()
+    assert len(rows(office, "SELECT id FROM message")) == 72
+    assert set(tries.values()) in (set(), {6}), "somebody had to try again"

@@ -59,6 +59,7 @@ iso = "SE"
 channel = "sms"
 state = "active"
 opt_in = "single"
+acknowledgement = { text = "Without START", name = "Ann Ek", reference = "Legal advice 7/25", date = 2025-06-01 }
 hours = "always"
 
 [[country]]
@@ -330,6 +331,37 @@ def test_a_bad_row_names_table_line_and_cure(desk: Desk, old: str, new: str, whe
     assert where in text.splitlines()[int(line) - 1], words
     assert table in words
     assert cure in words
+
+
+ACKNOWLEDGED = next(line for line in ACME.splitlines() if line.startswith("acknowledgement"))
+
+
+def test_going_without_start_takes_the_acknowledgement_that_the_api_asks_for(desk: Desk) -> None:
+    words = desk.refusal(ACME.replace(ACKNOWLEDGED, ""))
+    assert "typed acknowledgement" in words
+    for less in ('text = "Without START", ', 'name = "Ann Ek", ', 'reference = "Legal advice 7/25", ', ", date = 2025-06-01"):
+        assert "acknowledgement" in desk.refusal(ACME.replace(less, "")), less
+    assert "future" in desk.refusal(ACME.replace("2025-06-01", "2036-06-01"))
+    assert 'belongs to opt_in = "single"' in desk.refusal(ACME.replace('opt_in = "single"', 'opt_in = "double"'))
+
+
+def test_the_acknowledgement_is_kept_and_asked_for_once(desk: Desk) -> None:
+    desk.apply(ACME)
+    with desk.database.read() as view:
+        kept = view.one("SELECT * FROM country_opt_in")
+        assert kept is not None
+    assert (kept["iso"], kept["before"], kept["after"], kept["name"]) == ("SE", "double", "single", "Ann Ek")
+    assert (kept["reference"], kept["advised_on"], kept["actor"]) == ("Legal advice 7/25", "2025-06-01", "cli:root")
+    assert desk.apply(ACME.replace(ACKNOWLEDGED, ""), now=NOW + 1) == [], "it is single already"
+    back = desk.apply(ACME.replace(ACKNOWLEDGED, "").replace('"single"', '"double"'), now=NOW + 2)
+    assert [(change.key, change.old, change.new) for change in back] == [("opt_in", "single", "double")]
+    assert "typed acknowledgement" in desk.refusal(ACME.replace(ACKNOWLEDGED, ""))
+
+
+def test_sms_is_switched_for_the_whole_organisation(desk: Desk) -> None:
+    desk.apply(ACME)
+    off = desk.apply(ACME.replace("credits = 1000", "credits = 1000\nsms = false"), now=NOW + 1)
+    assert [(change.table, change.key, change.new) for change in off] == [("organisation", "sms_enabled", False)]
 
 
 def test_a_bad_row_undoes_the_rows_before_it(desk: Desk) -> None:

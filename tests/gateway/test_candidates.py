@@ -7,9 +7,9 @@ import pytest
 
 from gateway.errors import Refused
 from gateway.flows.candidates import CandidateFields, CaseFields, get_candidate, get_case, phone_hash, put_candidate, put_case
-from gateway.flows.consents import consents_of
+from gateway.flows.consents import ConsentPush, consents_of, push_consent
 from gateway.store.database import Database
-from tests.office import NOW, PHONE_KEY, Office, open_office
+from tests.office import EVIDENCE, NOW, PHONE_KEY, Office, open_office
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def office(database: Database) -> Office:
     return open_office(database)
 
 
-def put(office: Office, ref: str = "cand-1", **fields: str | None):
+def put(office: Office, ref: str = "cand-1", **fields: str | bool | None):
     with office.database.write() as tx:
         given = CandidateFields(**fields)
         return put_candidate(tx, office.organisation_id, ref, given, "key:test", office.now, phone_key=PHONE_KEY)
@@ -89,6 +89,35 @@ def test_a_new_number_starts_without_consent_and_cancels_what_waited_for_the_old
     assert again.code == "consent_required", "the old number's consent has expired (requirements §3.2)"
     with office.database.read() as view:
         assert len(consents_of(view, office.organisation_id, "cand-1")) == 6
+
+
+def test_a_number_that_belongs_to_somebody_else_now_needs_a_new_consent(office):
+    office.candidate("twin", "+46701740605")
+    office.candidate("other", "+46701740606")
+    queued = [office.accept(ref) for ref in ("cand-1", "twin", "other")]
+    put(office, reassigned=True)
+    assert [office.state(each.id) for each in queued] == ["cancelled", "cancelled", "queued"]
+    assert office.available() == 999
+    for ref, message in zip(("cand-1", "twin"), queued, strict=False):
+        refused = office.submit(ref)
+        assert isinstance(refused, Refused)
+        assert refused.code == "consent_required"
+        candidate_id = office.message(message.id)["candidate_id"]
+        with office.database.read() as view:
+            consent = view.one("SELECT * FROM consent WHERE candidate_id = ? ORDER BY version DESC", candidate_id)
+        assert (consent["status"], consent["evidence"]) == ("expired", '{"reason":"reassigned"}')
+    with office.database.write() as tx:
+        push = ConsentPush(status="granted", captured_at=NOW, evidence=EVIDENCE)
+        push_consent(tx, office.organisation_id, "cand-1", "sms", push, "key:test", NOW)
+    assert office.accept().state == "queued"
+
+
+def test_a_stop_outlasts_a_number_that_is_given_to_somebody_else(office):
+    office.hear("STOPP")
+    put(office, reassigned=True)
+    refused = office.submit()
+    assert isinstance(refused, Refused)
+    assert refused.code == "opted_out"
 
 
 def test_the_same_number_in_another_form_is_no_change(office):

@@ -22,7 +22,7 @@ NAMES = sorted(path.stem for path in (Path(schema.__file__).parent / "migrations
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     *("demo", "run", "gateway", "web", "init", "apply", "migrate", "check", "send", "queue", "audit", "modems"),
-    *("key", "user", "credit", "pdu", "simulate-modem"),
+    *("key", "user", "credit", "pdu", "simulate-modem", "dev-fill"),
 ]
 
 
@@ -108,6 +108,7 @@ def ready(box: Box) -> Box:
         iso = "SE"
         state = "active"
         opt_in = "single"
+        acknowledgement = { text = "Without START", name = "Ann Ek", reference = "Legal advice 7/25", date = 2025-06-01 }
         hours = "always"
         [[sender]]
         number = "+46701740699"

@@ -4,11 +4,29 @@ from datetime import date
 
 import pytest
 
+from gateway.desk import open_interviews
 from gateway.errors import Refused
-from gateway.flows import allowances, audit, credits, erase, export, reports, restore, retention
+from gateway.flows import (
+    allowances,
+    audit,
+    consent_requests,
+    consents,
+    credits,
+    erase,
+    export,
+    interviews,
+    modules,
+    reports,
+    restore,
+    retention,
+)
+from gateway.flows.accept import accept, preview, submit_all
+from gateway.flows.candidates import CandidateFields, put_candidate
+from gateway.flows.interviews import NewInterview
 from gateway.flows.rights import find_unit
+from gateway.rules.links import Links
 from gateway.store.seal import seal
-from tests.office import NOW, open_office
+from tests.office import EVIDENCE, NOW, PHONE_KEY, open_office
 
 DAY = 86_400_000
 KEY = b"a" * 32
@@ -88,6 +106,111 @@ def test_an_erasure_waits_while_a_message_is_on_the_air(office):
     with office.database.read() as view:
         assert view.value("SELECT COUNT(*) AS n FROM part WHERE message_id = ? AND text <> ''", sent.id) == 0
         assert view.one("SELECT phone, first_name FROM candidate WHERE erased_at IS NOT NULL") is not None
+
+
+@pytest.fixture
+def erasing(office):
+    """An office whose candidate is being erased; a message of theirs is on the air. (The office and that message.)"""
+    sent = office.accept()
+    with office.database.write() as tx:
+        tx.execute("UPDATE message SET state = 'sending' WHERE id = ?", sent.id)
+    wish = (office.organisation_id, "cand-1", "asked", NOW, "key:test", NOW)
+    assert write(office, lambda tx: erase.erase(tx, *wish)).state == "waiting"
+    return office, sent
+
+
+def _push(office, status):
+    given = {"captured_at": NOW, "evidence": EVIDENCE} if status == "granted" else {}
+    push = consents.ConsentPush(status=status, **given)
+    return lambda tx: consents.push_consent(tx, office.organisation_id, "cand-1", "sms", push, "key:test", NOW)
+
+
+def _interview(office):
+    new = NewInterview(
+        organisation_id=office.organisation_id,
+        actor="key:test",
+        user="eva@acme.example",
+        candidate_ref="cand-1",
+        case_ref="job-7",
+        type="scheduled",
+        channel="sms",
+        tz="Europe/Stockholm",
+        starts_at=NOW + 3 * DAY,
+        text="Hej! {{interview_link}}",
+    )
+    desk = open_interviews("https://jobs.acme.example", b"t" * 32)
+    return lambda tx: interviews.create(tx, new, desk, NOW)
+
+
+def _ask(office):
+    asked = consent_requests.Asked(candidate_ref="cand-1", channels=["whatsapp"])
+    links = Links("https://jobs.acme.example", b"t" * 32)
+    how = {"links": links, "mails": False, "seal_key": b"s" * 32}
+    return lambda tx: consent_requests.ask(tx, office.organisation_id, asked, "key:test", NOW, **how)
+
+
+def _put(office):
+    fields = CandidateFields(first_name="Other")
+    return lambda tx: put_candidate(tx, office.organisation_id, "cand-1", fields, "key:test", NOW, phone_key=PHONE_KEY)
+
+
+def _module(office):
+    return lambda tx: modules.push(tx, office.organisation_id, "cand-1", "smartcrm", "granted", "ats", {}, "key:test", NOW)
+
+
+NEW = {
+    "a message": lambda office: lambda tx: accept(tx, office.submission(), NOW),
+    "an interview": _interview,
+    "a consent": lambda office: _push(office, "granted"),
+    "a refusal": lambda office: _push(office, "refused"),
+    "a consent to a module": _module,
+    "a consent request": _ask,
+    "an update": _put,
+}
+
+
+@pytest.mark.parametrize("what", NEW)
+def test_nothing_new_is_taken_for_a_candidate_whose_erasure_waits(erasing, what):
+    office, _ = erasing
+    before = office.audit_actions()
+    with pytest.raises(Refused) as refused:
+        write(office, NEW[what](office))
+    assert (refused.value.code, refused.value.status) == ("candidate_erasing", 409)
+    assert "PUT /candidates/{ref}" in refused.value.detail, "what to do about it"
+    assert office.audit_actions() == before
+
+
+def test_in_a_batch_only_the_one_who_is_being_erased_is_refused_and_a_preview_says_so(erasing):
+    office, _ = erasing
+    office.candidate("cand-2", "+46701740606")
+    batch = [office.submission(ref, batch=True) for ref in ("cand-1", "cand-2", "cand-1")]
+    found = write(office, lambda tx: submit_all(tx, batch, NOW))
+    assert [each.code if isinstance(each, Refused) else each.state for each in found] == [
+        "candidate_erasing",
+        "queued",
+        "candidate_erasing",
+    ]
+    seen = read(office, lambda view: preview(view, office.submission(), NOW))
+    assert seen.refused is not None
+    assert seen.refused.code == "candidate_erasing"
+
+
+def test_a_withdrawal_is_heard_even_while_an_erasure_waits(erasing):
+    office, sent = erasing
+    assert write(office, _push(office, "revoked")).status == "revoked"
+    with office.database.write() as tx:
+        tx.execute("UPDATE message SET state = 'sent', settled_at = ? WHERE id = ?", NOW, sent.id)
+    assert erase.sweep(office.database, NOW) == 1
+    assert read(office, lambda view: view.value("SELECT COUNT(*) AS n FROM suppression")) == 1
+
+
+def test_once_erased_they_can_come_back_as_somebody_new(erasing):
+    office, sent = erasing
+    with office.database.write() as tx:
+        tx.execute("UPDATE message SET state = 'sent', settled_at = ? WHERE id = ?", NOW, sent.id)
+    assert erase.sweep(office.database, NOW) == 1
+    office.candidate("cand-1", "+46701740605")
+    assert office.accept().state == "queued"
 
 
 def test_a_legal_hold_set_while_an_erasure_waits_keeps_everything(office):

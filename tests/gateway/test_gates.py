@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from gateway.errors import Refused
+from gateway.rules.consent import PURPOSE_OF_KIND
 from gateway.rules.gates import GATES, RELEASE_GATES, Facts, Wait, judge
+from gateway.rules.kinds import COMPANIONS, KINDS, check_cell, matrix
 from gateway.rules.lifecycle import Hold
 from gateway.rules.permissions import SEND_SMS, may, permissions_of
 from gateway.rules.routing import Lanes, choose
@@ -141,3 +143,11 @@ def test_lanes_keep_their_shares():
         lanes.took()
     assert [firsts.count(lane) for lane in (0, 1, 2)] == [60, 30, 10]
     assert lanes.order() == lanes.order(), "only a claim passes the turn on"
+
+
+def test_what_the_box_writes_itself_is_nobody_elses_to_send_to_template_or_to_switch_off():
+    assert {cell.kind for cell in matrix(())} == set(KINDS) == set(PURPOSE_OF_KIND) - COMPANIONS
+    for kind in COMPANIONS:
+        with pytest.raises(Refused) as refused:
+            check_cell(kind, "sms", False)
+        assert refused.value.code == "unknown_kind"

@@ -121,11 +121,14 @@ class Between(RuleBasedStateMachine):
         if isinstance(outcome, Accepted):
             assert PHONES[ref] not in self.stopped
             assert self.known[ref].status in ("granted", "pending_double_opt_in")
+            assert ref not in self.erasing, "something new for somebody who is being erased"
             assert after == before - parts - sum(each.credits for each in outcome.companions)
             return
         assert after == before
         if ref not in self.known:
             assert outcome.code == "candidate_not_found"
+        elif ref in self.erasing:
+            assert outcome.code == "candidate_erasing"
         elif PHONES[ref] in self.stopped or self.known[ref].status == "revoked":
             assert outcome.code == "opted_out"
         elif self.known[ref].status not in ("granted", "pending_double_opt_in"):
@@ -169,6 +172,9 @@ class Between(RuleBasedStateMachine):
             code = refused.code
             if ref not in self.known:
                 assert code == "candidate_not_found"
+                return
+            if ref in self.erasing:
+                assert (code, status) == ("candidate_erasing", "granted")
                 return
             assert code == "opted_out"
             assert status == "granted"
@@ -295,10 +301,26 @@ class Between(RuleBasedStateMachine):
         self._judge_consent(message, candidate)
         if first is not None and first["kind"] == "identification":
             assert first["state"] in (State.SENT, State.DELIVERED, State.UNDELIVERED), "a text went before who writes it"
+        if message["kind"] not in ("identification", *BEFORE_CONSENT):
+            assert self._is_introduced(message), "a text to somebody who was never told who writes"
         answers = message["lane"] != LANES["bulk"] and any(
             who == phone and now - ANSWER_MS < at <= min(now, message["accepted_at"]) for who, at in self.wrote
         )
         assert answers or in_window(phone, now), f"{message['kind']} left inside quiet hours"
+
+    def _is_introduced(self, message: Row) -> bool:
+        """Whether this number of ours has told the candidate before who writes: by an identification or an invitation."""
+        with self.database.read() as view:
+            if view.one("SELECT 1 AS yes FROM companion WHERE candidate_id = ? AND message_id IS NULL", message["candidate_id"]):
+                return True
+            said = view.one(
+                "SELECT 1 AS yes FROM message WHERE candidate_id = ? AND sender_id = ? AND ((kind = 'identification'"
+                " AND state IN ('sent', 'delivered', 'undelivered')) OR (kind = 'consent_optin'"
+                " AND state IN ('sent', 'delivered', 'undelivered', 'unknown')))",
+                message["candidate_id"],
+                message["sender_id"],
+            )
+        return said is not None
 
     def _judge_consent(self, message: Row, candidate: Row) -> None:
         known = self.known[candidate["ref"]]
@@ -480,6 +502,21 @@ class Between(RuleBasedStateMachine):
             stops = view.value("SELECT COUNT(*) AS n FROM suppression")
         assert found == {ref: known.status for ref, known in self.known.items()}
         assert stops == len(self.stopped)
+
+    @invariant()
+    def companions_go_with_their_texts(self) -> None:
+        """Nobody is asked for START for nothing; and no text runs out before the companion that it waits for."""
+        with self.database.read() as view:
+            asking = view.all(
+                "SELECT id FROM message m WHERE m.kind IN ('consent_optin', 'consent_reminder') AND m.state IN ('held', 'queued')"
+                " AND NOT EXISTS (SELECT 1 FROM message t WHERE t.candidate_id = m.candidate_id AND t.state IN ('held', 'queued')"
+                " AND t.origin = 'user' AND t.kind NOT IN ('consent_optin', 'consent_reminder'))"
+            )
+            outlived = view.all(
+                "SELECT t.id FROM message t JOIN message f ON f.id = t.after_message_id WHERE t.state IN ('held', 'queued')"
+                " AND f.kind = 'identification' AND f.state IN ('held', 'queued') AND t.valid_until > f.valid_until"
+            )
+        assert (asking, outlived) == ([], [])
 
     @invariant()
     def a_stop_is_confirmed_once(self) -> None:

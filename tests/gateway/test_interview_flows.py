@@ -8,8 +8,9 @@ import pytest
 
 from gateway.desk import open_interviews
 from gateway.errors import Refused
-from gateway.flows import interviews, reminders
-from gateway.flows.interviews import NewInterview, Outcome
+from gateway.flows import interview_answers, interview_rows, interviews, reminders
+from gateway.flows.interview_answers import Outcome
+from gateway.flows.interviews import NewInterview
 from gateway.flows.reminders import NewReminder
 from gateway.rules.interviews import Answer, Slot
 from gateway.store.database import Database
@@ -46,7 +47,9 @@ def invite(office: Office, ref: str = "cand-1", **changes: object) -> str:
 
 def claim(office: Office, interview_id: str, slot: str) -> Outcome | Refused:
     return office.database.transact(
-        lambda tx: interviews.choose(tx, interviews.locked(tx, None, interview_id), slot, "ats", "key:test", DESK, office.now)
+        lambda tx: interview_answers.choose(
+            tx, interview_rows.locked(tx, None, interview_id), slot, "ats", "key:test", DESK, office.now
+        )
     )
 
 
@@ -178,8 +181,8 @@ def test_declining_twice_is_told_once(office: Office) -> None:
     interview_id = invite(office)
     for _ in range(2):
         office.database.transact(
-            lambda tx: interviews.respond(
-                tx, interviews.locked(tx, None, interview_id), Answer.DECLINE, "ats", "key:test", DESK, office.now
+            lambda tx: interview_answers.respond(
+                tx, interview_rows.locked(tx, None, interview_id), Answer.DECLINE, "ats", "key:test", DESK, office.now
             )
         )
     assert event_types(office)["interview.responded"] == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from gateway.errors import Refused
-from gateway.flows import notices, threads
+from gateway.flows import notices, thread_readers, threads
 from gateway.flows.candidates import CaseFields, put_case
 from gateway.flows.facts import find_user
 from gateway.rules.threads import CLOSED_AFTER_MS, DAY_MS, INACTIVE_AFTER_MS, choose
@@ -116,7 +116,7 @@ def test_read_marks_are_everybodys_own_and_never_go_back(office):
 
     def mark(until):
         with office.database.write() as tx:
-            return threads.mark_read(tx, office.organisation_id, thread_id, EVA, until, NOW)
+            return thread_readers.mark_read(tx, office.organisation_id, thread_id, EVA, until, NOW)
 
     assert mark(first["id"]) == 1
     assert mark(second["id"]) == 0
@@ -185,12 +185,12 @@ def test_a_reader_sees_what_their_team_and_their_role_reach_and_nothing_twice(of
     with office.database.read() as view:
         for name in ("eva", "team", "boss", "outside"):
             user = find_user(view, office.organisation_id, f"{name}@acme.example")
-            reach = threads.reach(view, user)
+            reach = thread_readers.reach(view, user)
             within = Within(reach.user_id, reach.team_units, reach.role_units, reach.without_case)
             found = lists_threads.threads(view, office.organisation_id, Wanted(reader=user["id"]), within, None, 10)
             seen[name] = [each["case_ref"] for each in found]
         with pytest.raises(Refused) as refused:
-            threads.reach(view, find_user(view, office.organisation_id, "nobody@acme.example"))
+            thread_readers.reach(view, find_user(view, office.organisation_id, "nobody@acme.example"))
     everything = [None, "job-8", "job-7"]
     assert seen == {"eva": everything, "team": [None, "job-8"], "boss": everything, "outside": [None]}
     assert refused.value.status == 403

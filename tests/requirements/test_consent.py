@@ -400,6 +400,24 @@ def test_start_lets_the_texts_go_in_order(box: Box, word: str) -> None:
     assert (third["state"], third["companions"]) == ("queued", [])
 
 
+@pytest.mark.requirement("S44", "S45")
+def test_a_start_that_is_faster_than_its_invitation_lets_an_identification_go_first(box: Box) -> None:
+    kim = british(box, introduced=False)
+    box.park(True)
+    try:
+        sent = box.ats.accepted(kim, "One")
+        (invitation,) = sent["companions"]
+        says(box, kim.phone, "START")
+        assert box.ats.until_state(invitation["id"], "cancelled")["kind"] == "consent_optin"
+        assert box.ats.message(sent["id"])["hold"]["reason"] == "waits_for"
+    finally:
+        box.park(False)
+    first, text = on_air(box, kim.phone, 2)
+    assert all(word in first for word in ("Eva Lind", "Acme AB", "Svetsare", "STOP"))
+    assert text == "One"
+    assert consent(box, kim)["status"] == "granted"
+
+
 @pytest.mark.requirement("S44")
 def test_stop_while_pending_cancels_and_refunds(box: Box) -> None:
     kim = british(box)

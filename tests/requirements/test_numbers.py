@@ -16,16 +16,19 @@ MORE = """
 iso = "US"
 state = "active"
 opt_in = "single"
+acknowledgement = { text = "Without START", name = "Ann Ek", reference = "Legal advice 7/25", date = 2025-06-01 }
 hours = "always"
 [[country]]
 iso = "CA"
 state = "active"
 opt_in = "single"
+acknowledgement = { text = "Without START", name = "Ann Ek", reference = "Legal advice 7/25", date = 2025-06-01 }
 hours = "always"
 [[country]]
 iso = "DK"
 state = "active"
 opt_in = "single"
+acknowledgement = { text = "Without START", name = "Ann Ek", reference = "Legal advice 7/25", date = 2025-06-01 }
 hours = "always"
 """
 

@@ -32,6 +32,7 @@ team = ["ada@acme.example", "otto@acme.example"]
 iso = "PR"
 state = "active"
 opt_in = "single"
+acknowledgement = { text = "Without START", name = "Ann Ek", reference = "Legal advice 7/25", date = 2025-06-01 }
 hours = "always"
 price = 3
 """

@@ -190,11 +190,14 @@ def test_an_export_is_one_archive_of_ones_own_behind_a_link_that_works_once(box:
     box.stick.control.deliver(kim.phone, "=1+1")
     until(lambda: any(each.get("from") == kim.phone for each in _heard(box)))
     path = f"/api/v1/candidates/{kim.ref}/export"
-    assert box.ats.http.get(path, params={"user": "eva@acme.example"}).json()["code"] == "permission_denied"
-    link = box.ats.get(path)["url"]
+    assert "/exports/" in box.ats.http.get(path).json()["url"], "the contract's verb"
+    assert box.ats.post(path, {"user": "eva@acme.example"}).json()["code"] == "permission_denied"
+    link = box.ats.post(path).json()["url"]
     link = link[link.index("/api/") :]
     url = str(box.ats.http.base_url).rstrip("/")
-    got = httpx.get(url + link, trust_env=False)
+    for _ in range(2):  # a scanner of links looks at it, and a person
+        assert "Download" in httpx.get(url + link, trust_env=False).text
+    got = httpx.post(url + link, trust_env=False)
     assert (got.status_code, got.headers["content-type"]) == (200, "application/zip")
     with zipfile.ZipFile(io.BytesIO(got.content)) as archive:
         told = json.loads(archive.read("export.json"))
@@ -205,12 +208,13 @@ def test_an_export_is_one_archive_of_ones_own_behind_a_link_that_works_once(box:
     assert "'=1+1" in answers
     everything = json.dumps(told, ensure_ascii=False)
     assert not [each for each in (other.phone, other.id, "Not for Kim", "eva@acme.example") if each in everything]
-    again = httpx.get(url + link, trust_env=False)
-    assert (again.status_code, again.json()["code"]) == (410, "link_used")
-    assert httpx.get(url + link[:-3] + "AAA", trust_env=False).status_code == 404
-    late = box.ats.get(path)["url"]
+    for ask in (httpx.post, httpx.get):
+        again = ask(url + link, trust_env=False)
+        assert (again.status_code, again.json()["code"]) == (410, "link_used")
+    assert httpx.post(url + link[:-3] + "AAA", trust_env=False).status_code == 404
+    late = box.ats.post(path).json()["url"]
     box.advance(DAY_S + 1)
-    assert httpx.get(url + late[late.index("/api/") :], trust_env=False).json()["code"] == "link_expired"
+    assert httpx.post(url + late[late.index("/api/") :], trust_env=False).json()["code"] == "link_expired"
 
 
 def _heard(box: Box) -> list[dict[str, Any]]:

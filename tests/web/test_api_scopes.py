@@ -68,6 +68,34 @@ def test_every_route_asks_for_its_scope(server: Server, box: Box, calls: list[Ca
     assert wrong == {}
 
 
+def test_every_scope_opens_something(calls: list[Call]) -> None:
+    assert set(setup.SCOPES) - {call[2] for call in calls} == set()
+
+
+BOX_WIDE = ("/audit", "/restore", "/clock", "/retention")
+"""What belongs to the box and not to an organisation, beside the rules of countries."""
+
+
+def test_what_is_the_whole_boxs_takes_the_operators_key(calls: list[Call]) -> None:
+    changes = [call for call in calls if call[0] != "GET"]
+    box_wide = [call for call in calls if call[1].startswith(tuple(f"/api/v1{place}" for place in BOX_WIDE))]
+    box_wide += [call for call in changes if "/countries" in call[1] or "/rates/" in call[1] or call[1].endswith("/setup/finish")]
+    box_wide = [call for call in box_wide if call[:2] != ("GET", "/api/v1/retention")]  # for how long: everybody may know
+    assert len(box_wide) > 10
+    assert {call for call in box_wide if not call[2].startswith("operator:")} == set()
+
+
+def test_a_key_of_an_organisation_neither_reads_the_boxs_audit_nor_changes_a_country(server: Server, box: Box) -> None:
+    """However many scopes it has: two organisations on one box must not see each other's acts, nor set each other's hours."""
+    scopes = [scope for scope in setup.SCOPES if not scope.startswith("operator:")]
+    with as_key(server, box.key(*scopes)) as client:
+        assert client.get("countries/SE").status_code == 200, "the rules are for everybody to read"
+        for path in ("audit", "audit/verify", "restore", "clock", "countries/export"):
+            assert ask(client, "GET", f"/api/v1/{path}") == (403, "scope_missing"), path
+        assert client.patch("countries/SE", json={"hours": "always"}).json()["code"] == "scope_missing"
+        assert client.patch("compliance/countries/SE", json={"opt_in": "double"}).json()["code"] == "scope_missing"
+
+
 def test_what_needs_no_key_gives_nothing_away(server: Server) -> None:
     with as_key(server, None) as client:
         assert ask(client, "GET", "/api/v1/exports/<token>") == (404, "link_not_found")

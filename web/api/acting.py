@@ -1,4 +1,7 @@
-"""Who acts: a key alone, by its scopes, or the person that it names in `user`, by that person's own rights as well."""
+"""Who acts: a key alone, by its scopes, or the person that it names in `user`, by that person's own rights as well.
+
+Every route asks `who`, and no other place decides it. Audit and ledger name `Acting.actor`.
+"""
 
 from typing import Annotated
 
@@ -27,3 +30,10 @@ class By(Input):
 def who(view: View, call: Call, user: str | None) -> Acting:
     """Who acts in this call. Raises Refused `user_not_found`."""
     return acting(view, call.organisation_id, call.actor, user, is_operator=call.caller.may("operator:write"))
+
+
+def allowed(view: View, call: Call, user: str | None, permission: str) -> str:
+    """Who acts, as the audit names them, once they hold the permission at the main organisation. Raises Refused."""
+    by = who(view, call, user)
+    by.require(view, permission)
+    return by.actor

@@ -8,7 +8,7 @@ from pydantic import Field, StringConstraints
 from gateway.flows.candidates import CandidateFields, CaseFields, get_candidate, get_case, put_candidate, put_case
 from gateway.flows.channels import Openness, channels_for
 from gateway.store import lists_web
-from gateway.store.database import Row, View
+from gateway.store.database import Row, Transaction, View
 from web.answers import answer
 from web.api.messages import moment
 from web.api.resource import Resource
@@ -32,6 +32,12 @@ class Candidate(Input):
     region: Annotated[str | None, Field(description="ISO 3166 code that a national number is read in.")] = None
     language: Tag | None = None
     zone: Annotated[Line | None, Field(description="IANA time zone, where the ATS knows better than the number.")] = None
+    reassigned: Annotated[
+        bool,
+        Field(
+            description="The number known so far belongs to somebody else now: consents for it expire, what waits is cancelled."
+        ),
+    ] = False
 
 
 class Case(Input):
@@ -71,6 +77,7 @@ def put(call: Call, path: ByRef, body: Candidate) -> Response:
         region=body.region,
         language=body.language,
         zone=body.zone,
+        reassigned=body.reassigned,
     )
     key = call.secrets.phone
     row = call.database.transact(
@@ -120,10 +127,12 @@ def put_one_case(call: Call, path: ByRef, body: Case) -> Response:
         closed=body.closed,
         team=None if body.team is None else tuple(body.team),
     )
-    with call.database.write() as tx:
+
+    def act(tx: Transaction) -> dict[str, Any]:
         put_case(tx, call.organisation_id, path.ref, fields, call.actor, call.now)
-        shown = _shown_case(tx, call, path.ref)
-    return answer(200, shown)
+        return _shown_case(tx, call, path.ref)
+
+    return answer(200, call.database.transact(act))
 
 
 @candidates.ask("/cases/<ref>", scope="candidates:read")

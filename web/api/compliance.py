@@ -2,17 +2,21 @@
 
 from typing import Annotated, Any, Literal
 
-from flask import Response
+from flask import Response, g
 from pydantic import Field
 
 from gateway.flows import compliance as flows
 from gateway.flows import pleas
 from gateway.flows.compliance import KEYWORD_KINDS, Acknowledgement
+from gateway.rules.permissions import COMMUNICATIONS, COMPLIANCE_EDIT
+from gateway.store.database import Row, Transaction
 from web.answers import answer, nothing
+from web.api.acting import As, By, allowed, who
 from web.api.messages import moment
 from web.api.resource import Resource, listed
 from web.guards import Call
-from web.inputs import Input, Line, Page, Query, Ref, Words
+from web.idempotency import Done, once
+from web.inputs import Line, Page, Query, Ref, Words
 
 compliance = Resource("compliance", "Compliance")
 
@@ -31,7 +35,7 @@ class OnChannel(Query):
     channel: Channel = "sms"
 
 
-class OptIn(Input):
+class OptIn(By):
     """How a country opts in. "single" needs a typed acknowledgement, a name, the reference of the advice and its date."""
 
     opt_in: Ref
@@ -50,19 +54,19 @@ class OneText(Query):
     language: Ref
 
 
-class Text(Input):
+class Text(By):
     """The text, with fields such as {{company}}."""
 
     body: Words
 
 
-class Publish(Input):
+class Publish(By):
     """`accept_shipped`: the shipped texts are confirmed wherever no text of one's own stands."""
 
     accept_shipped: bool = False
 
 
-class Keyword(Input):
+class Keyword(By):
     """A word to add; `language` "*" is every language."""
 
     word: Ref
@@ -76,7 +80,7 @@ class OneKeyword(Query):
     keyword: Ref
 
 
-class Settings(Input):
+class Settings(By):
     """Times of the double opt-in, the life of a silent consent in days, and the contact that HELP tells."""
 
     reminder_hours: int | None = None
@@ -97,7 +101,7 @@ class ById(Query):
     id: Ref
 
 
-class Outcome(Input):
+class Outcome(By):
     """What a colleague found: the candidate did opt out, or the thread goes on."""
 
     outcome: Ref
@@ -120,7 +124,7 @@ def country(call: Call, path: Country, query: OnChannel) -> Response:
         return answer(200, flows.opt_in(view, path.iso, query.channel))
 
 
-@compliance.act("PATCH", "/compliance/countries/<iso>", scope="compliance:write")
+@compliance.act("PATCH", "/compliance/countries/<iso>", scope="operator:write")
 def set_country(call: Call, path: Country, body: OptIn) -> Response:
     """Change the opt-in mode, for new threads only. Going "single" without the acknowledgement is refused (422)."""
     given = None
@@ -131,10 +135,12 @@ def set_country(call: Call, path: Country, body: OptIn) -> Response:
             reference=body.reference or "",
             advised_on=body.date or "",
         )
-    shown = call.database.transact(
-        lambda tx: flows.set_opt_in(tx, path.iso, body.channel, body.opt_in, given, body.reason, call.actor, call.now)
-    )
-    return answer(200, shown)
+
+    def act(tx: Transaction) -> dict[str, Any]:
+        actor = allowed(tx, call, body.user, COMPLIANCE_EDIT)
+        return flows.set_opt_in(tx, path.iso, body.channel, body.opt_in, given, body.reason, actor, call.now)
+
+    return answer(200, call.database.transact(act))
 
 
 @compliance.ask("/compliance/texts", scope="compliance:read")
@@ -147,18 +153,27 @@ def texts(call: Call) -> Response:
 @compliance.act("PUT", "/compliance/texts/<kind>/<language>", scope="compliance:write")
 def put_text(call: Call, path: OneText, body: Text) -> Response:
     """Write a text of one's own."""
-    call.database.transact(
-        lambda tx: flows.put_text(tx, call.organisation_id, path.kind, path.language, body.body, call.actor, call.now)
-    )
+
+    def act(tx: Transaction) -> None:
+        actor = allowed(tx, call, body.user, COMPLIANCE_EDIT)
+        flows.put_text(tx, call.organisation_id, path.kind, path.language, body.body, actor, call.now)
+
+    call.database.transact(act)
     with call.database.read() as view:
         found = flows.texts(view, call.organisation_id)
     return answer(200, next(row for row in found if (row["kind"], row["language"]) == (path.kind, path.language)))
 
 
 @compliance.act("DELETE", "/compliance/texts/<kind>/<language>", scope="compliance:write")
-def drop_text(call: Call, path: OneText) -> Response:
+def drop_text(call: Call, path: OneText, query: As) -> Response:
     """Back to the shipped text."""
-    call.database.transact(lambda tx: flows.drop_text(tx, call.organisation_id, path.kind, path.language, call.actor, call.now))
+
+    def act(tx: Transaction) -> None:
+        flows.drop_text(
+            tx, call.organisation_id, path.kind, path.language, allowed(tx, call, query.user, COMPLIANCE_EDIT), call.now
+        )
+
+    call.database.transact(act)
     return nothing()
 
 
@@ -172,10 +187,12 @@ def gaps(call: Call) -> Response:
 @compliance.act("POST", "/compliance/publish", scope="compliance:write")
 def publish(call: Call, body: Publish) -> Response:
     """Declare the texts complete; with gaps 422 `compliance_gaps` and their matrix."""
-    return answer(
-        200,
-        call.database.transact(lambda tx: flows.publish(tx, call.organisation_id, body.accept_shipped, call.actor, call.now)),
-    )
+
+    def act(tx: Transaction) -> Done:
+        actor = allowed(tx, call, body.user, COMPLIANCE_EDIT)
+        return Done(200, flows.publish(tx, call.organisation_id, body.accept_shipped, actor, call.now))
+
+    return once(call, g.body, act)
 
 
 @compliance.ask("/compliance/settings", scope="compliance:read")
@@ -188,10 +205,12 @@ def settings(call: Call) -> Response:
 @compliance.act("PATCH", "/compliance/settings", scope="compliance:write")
 def put_settings(call: Call, body: Settings) -> Response:
     """Change times or contact."""
-    changes: dict[str, Any] = body.model_dump(exclude_none=True)
-    return answer(
-        200, call.database.transact(lambda tx: flows.put_settings(tx, call.organisation_id, changes, call.actor, call.now))
-    )
+    changes: dict[str, Any] = body.model_dump(exclude_none=True, exclude={"user"})
+
+    def act(tx: Transaction) -> dict[str, Any]:
+        return flows.put_settings(tx, call.organisation_id, changes, allowed(tx, call, body.user, COMPLIANCE_EDIT), call.now)
+
+    return answer(200, call.database.transact(act))
 
 
 @compliance.ask("/compliance/keywords", scope="compliance:read")
@@ -204,16 +223,23 @@ def keywords(call: Call) -> Response:
 @compliance.act("POST", "/compliance/keywords", scope="compliance:write")
 def add_keyword(call: Call, body: Keyword) -> Response:
     """Add a word."""
-    keyword_id = call.database.transact(
-        lambda tx: flows.add_keyword(tx, call.organisation_id, body.language, body.kind, body.word, call.actor, call.now)
-    )
-    return answer(201, {"id": keyword_id, "language": body.language, "kind": body.kind, "word": body.word})
+
+    def act(tx: Transaction) -> Done:
+        actor = allowed(tx, call, body.user, COMPLIANCE_EDIT)
+        keyword_id = flows.add_keyword(tx, call.organisation_id, body.language, body.kind, body.word, actor, call.now)
+        return Done(201, {"id": keyword_id, "language": body.language, "kind": body.kind, "word": body.word})
+
+    return once(call, g.body, act)
 
 
 @compliance.act("DELETE", "/compliance/keywords/<keyword>", scope="compliance:write")
-def remove_keyword(call: Call, path: OneKeyword) -> Response:
+def remove_keyword(call: Call, path: OneKeyword, query: As) -> Response:
     """Remove an added word; a shipped one stays (409 `keyword_locked`)."""
-    call.database.transact(lambda tx: flows.remove_keyword(tx, call.organisation_id, path.keyword, call.actor, call.now))
+
+    def act(tx: Transaction) -> None:
+        flows.remove_keyword(tx, call.organisation_id, path.keyword, allowed(tx, call, query.user, COMPLIANCE_EDIT), call.now)
+
+    call.database.transact(act)
     return nothing()
 
 
@@ -227,14 +253,18 @@ def tasks(call: Call, query: Tasks) -> Response:
 
 @compliance.act("POST", "/tasks/<id>/done", scope="messages:write")
 def done(call: Call, path: ById, body: Outcome) -> Response:
-    """Settle a task: `opt_out` or `resume`."""
-    row = call.database.transact(
-        lambda tx: pleas.settle_task(tx, call.organisation_id, path.id, body.outcome, body.note, call.actor, call.now)
-    )
-    return answer(200, {"id": row["id"], "state": row["state"], "outcome": row["outcome"]})
+    """Settle a task: `opt_out` or `resume`. A `user` must be one who may read what was written in its case."""
+
+    def act(tx: Transaction) -> Done:
+        by = who(tx, call, body.user)
+        by.require_for(tx, COMMUNICATIONS, "task", path.id)
+        row = pleas.settle_task(tx, call.organisation_id, path.id, body.outcome, body.note, by.actor, call.now)
+        return Done(200, {"id": row["id"], "state": row["state"], "outcome": row["outcome"]})
+
+    return once(call, g.body, act)
 
 
-def shown_task(row: Any) -> dict[str, Any]:
+def shown_task(row: Row) -> dict[str, Any]:
     """A task as the API shows it."""
     return {
         "id": row["id"],

@@ -12,15 +12,15 @@ from pydantic import Field
 from gateway.errors import Refused
 from gateway.flows import clock_trust, countries
 from gateway.flows.facts import organisation
-from gateway.flows.rights import Acting, acting
 from gateway.rules.permissions import SETTINGS_EDIT
 from gateway.store.database import Transaction, View
 from web.answers import answer, ready
+from web.api.acting import As, By, allowed, who
 from web.api.messages import moment
 from web.api.resource import Resource
 from web.guards import Call
 from web.idempotency import Done, once
-from web.inputs import Input, Line, Moment, Query, Ref
+from web.inputs import Line, Moment, Query, Ref
 
 compliance = Resource("countries", "Countries and clock")
 
@@ -47,10 +47,9 @@ class OneDay(Query):
     day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
 
 
-class Changes(Input):
+class Changes(By):
     """What is to change; what is left out stays."""
 
-    user: Annotated[Ref | None, Field(description="E-mail address or id of the person who acts.")] = None
     channel: Literal["sms", "whatsapp"] = "sms"
     state: Literal["off", "requested", "documents", "testing", "active", "suspended"] | None = None
     hours: Literal["always", "default"] | dict[str, Line] | None = None
@@ -66,31 +65,17 @@ class Changes(Input):
     sticky_down: Literal["hold", "switch"] | None = None
 
 
-class Trial(Input):
+class Trial(By):
     """Where the test message goes: a staff phone of the country."""
 
-    user: Ref | None = None
     number: Line
 
 
-class Holiday(Input):
+class Holiday(By):
     """A day to add."""
 
-    user: Ref | None = None
     day: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}$")]
     name: Line = ""
-
-
-class Act(Input):
-    """Who acts."""
-
-    user: Ref | None = None
-
-
-def who_acts(view: View, call: Call, user: str | None) -> Acting:
-    """The person behind an act, or the key alone."""
-    is_operator = call.caller.may("operator:write")
-    return acting(view, call.organisation_id, call.actor, user, is_operator=is_operator)
 
 
 @compliance.ask("/countries", scope="compliance:read")
@@ -100,7 +85,7 @@ def find(call: Call, query: Wanted) -> Response:
         return answer(200, {"data": _all(view, call, query.channel)})
 
 
-@compliance.ask("/countries/export", scope="compliance:read")
+@compliance.ask("/countries/export", scope="operator:read")
 def for_counsel(call: Call, query: Wanted) -> Response:
     """Every rule with its source, and every change ever made: one file for counsel."""
 
@@ -136,47 +121,47 @@ def show(call: Call, path: ByIso, query: Wanted) -> Response:
         return answer(200, _shown(view, call, countries.find(view, path.iso, query.channel)))
 
 
-@compliance.act("PATCH", "/countries/<iso>", scope="compliance:write")
+@compliance.act("PATCH", "/countries/<iso>", scope="operator:write")
 def change(call: Call, path: ByIso, body: Changes) -> Response:
     """Change a country: hours, policies, papers, and its state. Only the operator makes one `active`, after a passed test."""
     changes = {name: getattr(body, name) for name in body.model_fields_set - {"user", "channel"}}
     changes = {name: value for name, value in changes.items() if value is not None}
 
     def act(tx: Transaction) -> dict[str, Any]:
-        done = countries.change(tx, who_acts(tx, call, body.user), path.iso, body.channel, changes, call.now)
+        done = countries.change(tx, who(tx, call, body.user), path.iso, body.channel, changes, call.now)
         return _shown(tx, call, done)
 
     return answer(200, call.database.transact(act))
 
 
-@compliance.act("POST", "/countries/<iso>/test", scope="compliance:write")
+@compliance.act("POST", "/countries/<iso>/test", scope="operator:write")
 def test(call: Call, path: ByIso, body: Trial) -> Response:
     """Send the test message that a commissioning needs as evidence."""
 
     def act(tx: Transaction) -> Done:
-        who = who_acts(tx, call, body.user)
-        return Done(202, {"id": countries.send_test(tx, who, path.iso, "sms", body.number, call.now), "state": "queued"})
+        by = who(tx, call, body.user)
+        return Done(202, {"id": countries.send_test(tx, by, path.iso, "sms", body.number, call.now), "state": "queued"})
 
     return once(call, g.body, act)
 
 
-@compliance.act("POST", "/countries/<iso>/holidays", scope="compliance:write")
+@compliance.act("POST", "/countries/<iso>/holidays", scope="operator:write")
 def add_day(call: Call, path: ByIso, body: Holiday) -> Response:
     """Add a holiday to a country's calendar."""
     day = _day(body.day)
 
     def act(tx: Transaction) -> Done:
-        countries.add_holiday(tx, who_acts(tx, call, body.user), path.iso, day, body.name, call.now)
+        countries.add_holiday(tx, who(tx, call, body.user), path.iso, day, body.name, call.now)
         return Done(201, {"iso": path.iso.upper(), "day": body.day, "name": body.name})
 
     return once(call, g.body, act)
 
 
-@compliance.act("DELETE", "/countries/<iso>/holidays/<day>", scope="compliance:write")
-def drop_day(call: Call, path: OneDay) -> Response:
+@compliance.act("DELETE", "/countries/<iso>/holidays/<day>", scope="operator:write")
+def drop_day(call: Call, path: OneDay, query: As) -> Response:
     """Take an added holiday back."""
     day = _day(path.day)
-    call.database.transact(lambda tx: countries.drop_holiday(tx, who_acts(tx, call, None), path.iso, day, call.now))
+    call.database.transact(lambda tx: countries.drop_holiday(tx, who(tx, call, query.user), path.iso, day, call.now))
     return answer(200, {"iso": path.iso.upper(), "day": path.day})
 
 
@@ -188,32 +173,30 @@ def gaps(call: Call) -> Response:
     return answer(200, {"complete": not found, "gaps": found})
 
 
-@compliance.act("POST", "/setup/finish", scope="compliance:write")
-def finish(call: Call, body: Act) -> Response:
+@compliance.act("POST", "/setup/finish", scope="operator:write")
+def finish(call: Call, body: By) -> Response:
     """Finish the set-up; refused with every gap while there is one."""
 
     def act(tx: Transaction) -> Done:
-        countries.finish_setup(tx, who_acts(tx, call, body.user), call.now)
+        countries.finish_setup(tx, who(tx, call, body.user), call.now)
         return Done(200, {"complete": True, "gaps": []})
 
     return once(call, g.body, act)
 
 
-@compliance.ask("/clock", scope="compliance:read")
+@compliance.ask("/clock", scope="operator:read")
 def clock(call: Call) -> Response:
     """What the box thinks the time is, whether it trusts that, and why not."""
     with call.database.read() as view:
         return answer(200, clock_trust.shown(view, call.now))
 
 
-@compliance.act("POST", "/clock/confirm", scope="compliance:write")
-def confirm(call: Call, body: Act) -> Response:
+@compliance.act("POST", "/clock/confirm", scope="operator:write")
+def confirm(call: Call, body: By) -> Response:
     """An administrator says: the time is right."""
 
     def act(tx: Transaction) -> Done:
-        who = who_acts(tx, call, body.user)
-        who.require(tx, SETTINGS_EDIT)
-        clock_trust.confirm(tx, call.actor, call.now)
+        clock_trust.confirm(tx, allowed(tx, call, body.user, SETTINGS_EDIT), call.now)
         return Done(200, clock_trust.shown(tx, call.now))
 
     return once(call, g.body, act)

@@ -7,15 +7,17 @@ from pydantic import Field, StringConstraints
 
 from gateway.desk import open_interviews
 from gateway.errors import Refused
-from gateway.flows import interview_options, interviews, reminders
+from gateway.flows import interview_answers, interview_options, interview_rows, interviews, reminders
 from gateway.flows.interview_desk import InterviewDesk
 from gateway.flows.interviews import Move, NewInterview
 from gateway.flows.reminders import NewReminder
 from gateway.rules.interviews import Answer, InterviewState, Slot
+from gateway.rules.permissions import SEND_SMS
 from gateway.store import ids, lists_interviews
 from gateway.store.database import Row, Transaction, View
 from web.answers import answer
-from web.api.messages import moment, shown_accepted
+from web.api.acting import As, By, who
+from web.api.messages import columns, moment, shown_accepted
 from web.api.resource import Resource, listed
 from web.guards import Call
 from web.idempotency import Done, once
@@ -58,10 +60,9 @@ class Wanted(Input):
     reason: Line | None = None
 
 
-class Change(Input):
+class Change(By):
     """What is to change. With a text or template the candidate is told; a new time asks for a new answer."""
 
-    user: Ref | None = None
     starts_at: Moment | None = None
     ends_at: Moment | None = None
     tz: Ref | None = None
@@ -79,12 +80,11 @@ class Said(Input):
     slot: Ref | None = None
 
 
-class Remind(Input):
+class Remind(By):
     """A reminder: `offset` before the start, P1D in calendar days or PT2H in hours, with a text or a template."""
 
     offset: Annotated[Ref, Field(description="ISO 8601 duration: P1D keeps the wall time, PT2H is elapsed time.")]
     channel: Ref | None = None
-    user: Ref | None = None
     template_id: Ref | None = None
     text: str | None = None
 
@@ -124,6 +124,13 @@ class Asked(Query):
 def desk(call: Call) -> InterviewDesk:
     """Links, words and texts of this box."""
     return open_interviews(call.services.config.web.candidate_base, call.secrets.token)
+
+
+def _allowed(tx: Transaction, call: Call, user: str | None, interview_id: str) -> str:
+    """Who changes an interview, as the audit names them, once they may write in its case. Raises Refused."""
+    by = who(tx, call, user)
+    by.require_for(tx, SEND_SMS, "interview", interview_id)
+    return by.actor
 
 
 def _slots(given: list[NewSlot] | None) -> tuple[Slot, ...]:
@@ -205,7 +212,8 @@ def change(call: Call, path: ById, body: Change) -> Response:
     )
 
     def act(tx: Transaction) -> dict[str, Any]:
-        made = interviews.move(tx, call.organisation_id, path.id, wanted, call.actor, desk(call), call.now)
+        actor = _allowed(tx, call, body.user, path.id)
+        made = interviews.move(tx, call.organisation_id, path.id, wanted, actor, desk(call), call.now)
         tx.flush()
         shown = shown_interview(tx, call.organisation_id, path.id)
         return {**shown, "message": None if made.message is None else shown_accepted(made.message)}
@@ -214,9 +222,14 @@ def change(call: Call, path: ById, body: Change) -> Response:
 
 
 @resource.act("DELETE", "/interviews/<id>", scope="interviews:write")
-def call_off(call: Call, path: ById) -> Response:
+def call_off(call: Call, path: ById, query: As) -> Response:
     """Cancel an interview with all its reminders; credits of what has not left come back."""
-    refunded = call.database.transact(lambda tx: interviews.call_off(tx, call.organisation_id, path.id, call.actor, call.now))
+
+    def act(tx: Transaction) -> int:
+        actor = _allowed(tx, call, query.user, path.id)
+        return interviews.call_off(tx, call.organisation_id, path.id, actor, call.now)
+
+    refunded = call.database.transact(act)
     return answer(200, {"id": path.id, "state": InterviewState.CANCELLED, "credits_refunded": refunded})
 
 
@@ -227,12 +240,12 @@ def pass_on(call: Call, path: ById, body: Said) -> Response:
         raise Refused("answer_missing", 422, "Give either answer (confirm, decline) or slot.", field="answer")
 
     def act(tx: Transaction) -> Done | Refused:
-        row = interviews.locked(tx, call.organisation_id, path.id)
+        row = interview_rows.locked(tx, call.organisation_id, path.id)
         if body.slot is not None:
-            done = interviews.choose(tx, row, body.slot, "ats", call.actor, desk(call), call.now)
+            done = interview_answers.choose(tx, row, body.slot, "ats", call.actor, desk(call), call.now)
         else:
             assert body.answer is not None
-            done = interviews.respond(tx, row, body.answer, "ats", call.actor, desk(call), call.now)
+            done = interview_answers.respond(tx, row, body.answer, "ats", call.actor, desk(call), call.now)
         if isinstance(done, Refused):
             return done
         tx.flush()
@@ -247,7 +260,8 @@ def remind(call: Call, path: ById, body: Remind) -> Response:
     new = NewReminder(offset=body.offset, channel=body.channel, user=body.user, template_id=body.template_id, text=body.text)
 
     def act(tx: Transaction) -> Done:
-        row = reminders.add(tx, call.organisation_id, path.id, new, call.actor, desk(call), call.now)
+        actor = _allowed(tx, call, body.user, path.id)
+        row = reminders.add(tx, call.organisation_id, path.id, new, actor, desk(call), call.now)
         tx.flush()
         return Done(202, shown_reminder(lists_interviews.reminder(tx, row["id"])))
 
@@ -255,11 +269,14 @@ def remind(call: Call, path: ById, body: Remind) -> Response:
 
 
 @resource.act("DELETE", "/interviews/<id>/reminders/<reminder>", scope="interviews:write")
-def forget(call: Call, path: ByBoth) -> Response:
+def forget(call: Call, path: ByBoth, query: As) -> Response:
     """Take a reminder back; its credits are refunded."""
-    refunded = call.database.transact(
-        lambda tx: reminders.delete(tx, call.organisation_id, path.id, path.reminder, call.actor, call.now)
-    )
+
+    def act(tx: Transaction) -> int:
+        actor = _allowed(tx, call, query.user, path.id)
+        return reminders.delete(tx, call.organisation_id, path.id, path.reminder, actor, call.now)
+
+    refunded = call.database.transact(act)
     return answer(200, {"id": path.reminder, "state": "deleted", "credits_refunded": refunded})
 
 
@@ -269,26 +286,18 @@ def forget(call: Call, path: ByBoth) -> Response:
 def shown_row(row: Row) -> dict[str, Any]:
     """An interview in a list."""
     return {
-        "id": row["id"],
-        "type": row["type"],
-        "state": row["state"],
-        "channel": row["channel"],
-        "candidate_ref": row["candidate_ref"],
-        "case_ref": row["case_ref"],
+        **columns(row, _PLAIN, _TIMES),
         "user": row["user_email"],
-        "starts_at": moment(row["starts_at"]),
-        "ends_at": moment(row["ends_at"]),
         "tz": row["zone"],
-        "location": row["location"],
         "slot": row["slot_ref"],
-        "response_url": row["response_url"],
-        "message_id": row["message_id"],
-        "client_ref": row["client_ref"],
-        "answered_at": moment(row["answered_at"]),
         "link_expires_at": moment(row["token_expires_at"]),
-        "created_at": moment(row["created_at"]),
-        "updated_at": moment(row["updated_at"]),
     }
+
+
+_PLAIN = (
+    *("id", "type", "state", "channel", "candidate_ref", "case_ref", "location", "response_url", "message_id", "client_ref"),
+)
+_TIMES = ("starts_at", "ends_at", "answered_at", "created_at", "updated_at")
 
 
 def shown_interview(view: View, organisation_id: str, interview_id: str) -> dict[str, Any]:
@@ -296,25 +305,11 @@ def shown_interview(view: View, organisation_id: str, interview_id: str) -> dict
     return {
         **shown_row(lists_interviews.interview(view, organisation_id, interview_id)),
         "slots": [
-            {
-                "id": slot["ref"],
-                "number": slot["number"],
-                "starts_at": moment(slot["starts_at"]),
-                "ends_at": moment(slot["ends_at"]),
-                "capacity": slot["capacity"],
-                "free": slot["left_over"],
-            }
+            {**columns(slot, ("number", "capacity"), ("starts_at", "ends_at")), "id": slot["ref"], "free": slot["left_over"]}
             for slot in lists_interviews.slots(view, interview_id)
         ],
         "answers": [
-            {
-                "answer": given["answer"],
-                "slot": given["slot_ref"],
-                "source": given["source"],
-                "outcome": given["outcome"],
-                "received_id": given["received_id"],
-                "at": moment(given["at"]),
-            }
+            {**columns(given, ("answer", "source", "outcome", "received_id"), ("at",)), "slot": given["slot_ref"]}
             for given in lists_interviews.answers(view, interview_id)
         ],
         "reminders": [shown_reminder(row) for row in lists_interviews.reminders(view, interview_id)],
@@ -323,19 +318,9 @@ def shown_interview(view: View, organisation_id: str, interview_id: str) -> dict
 
 def shown_reminder(row: Row) -> dict[str, Any]:
     """A reminder. `state` is waiting (no time chosen yet), planned, fired or skipped."""
-    return {
-        "id": row["id"],
-        "interview_id": row["interview_id"],
-        "state": row["state"],
-        "reason": row["reason"],
-        "offset": row["lead"],
-        "channel": row["channel"],
-        "template_id": row["template_id"],
-        "nominal_at": moment(row["nominal_at"]),
-        "fires_at": moment(row["fires_at"]),
-        "message_id": row["message_id"],
-        "message_state": row["message_state"],
-        "parts": row["parts"],
-        "credits": row["credits"],
-        "created_at": moment(row["created_at"]),
-    }
+    return {**columns(row, _REMINDER, ("nominal_at", "fires_at", "created_at")), "offset": row["lead"]}
+
+
+_REMINDER = (
+    *("id", "interview_id", "state", "reason", "channel", "template_id", "message_id", "message_state", "parts", "credits"),
+)

@@ -1,7 +1,7 @@
 """Messages: send one, send many, look at them, call them back."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Literal
 
@@ -10,16 +10,21 @@ from pydantic import Field
 
 from gateway import clock
 from gateway.errors import Refused
-from gateway.flows.accept import CHANNELS, KINDS, Accepted, Escorted, Preview, Submission, preview, submit
+from gateway.flows.accept import Accepted, Preview, ahead, preview, submit, submit_all
 from gateway.flows.cancel import cancel
+from gateway.flows.escorting import Escorted
 from gateway.flows.explain import explain
 from gateway.flows.resolve import resolve
+from gateway.flows.submissions import Submission
+from gateway.rules.kinds import CHANNELS, KINDS
 from gateway.rules.lifecycle import LANE_NAMES, LANES, State
+from gateway.rules.permissions import MESSAGES_CANCEL, MESSAGES_RESOLVE
 from gateway.store import lists_web
 from gateway.store.database import Row, Transaction
 from modem.segments import analyse
 from web import problems
 from web.answers import answer
+from web.api.acting import By, who
 from web.api.resource import Resource, listed
 from web.guards import Call
 from web.idempotency import Done, once
@@ -68,7 +73,7 @@ class Batch(Input):
     messages: Annotated[list[dict[str, Any]], Field(min_length=1, max_length=MOST_IN_BATCH)]
 
 
-class Resolution(Input):
+class Resolution(By):
     """What a person decides about a message whose fate is unknown."""
 
     choice: Literal["send_again", "treat_as_sent"]
@@ -130,7 +135,7 @@ def create(call: Call, body: NewMessage) -> Response:
         done = submit(tx, asked, call.now)
         return done if isinstance(done, Refused) else Done(202, shown_accepted(done))
 
-    return once(call, g.body, act, shared=True)
+    return once(call, g.body, act, shared=True, ahead=ahead(asked))
 
 
 @messages.act("POST", "/messages/batch", scope="messages:write", audits=False)
@@ -148,8 +153,9 @@ def create_many(call: Call, body: Batch) -> Response:
 
     def act(tx: Transaction) -> Done:
         results = []
+        outcomes = iter(submit_all(tx, [item for item in asked if not isinstance(item, Refused)], call.now))
         for number, item in enumerate(asked):
-            done = item if isinstance(item, Refused) else submit(tx, item, call.now)
+            done = item if isinstance(item, Refused) else next(outcomes)
             if isinstance(done, Refused):
                 results.append({"index": number, "status": done.status, "problem": problems.body(done)})
             else:
@@ -205,14 +211,16 @@ def why(call: Call, path: ById) -> Response:
 
 
 @messages.act("POST", "/messages/<id>/cancel", scope="messages:write")
-def call_back(call: Call, path: ById) -> Response:
+def call_back(call: Call, path: ById, body: By) -> Response:
     """Cancel a message, truthfully: `cancelled`, `too_late`, `partly_sent` or `already`."""
 
     def act(tx: Transaction) -> Done:
-        done = cancel(tx, path.id, call.organisation_id, call.actor, call.now)
+        by = who(tx, call, body.user)
+        by.require_for(tx, MESSAGES_CANCEL, "message", path.id)
+        done = cancel(tx, path.id, call.organisation_id, by.actor, call.now)
         return Done(200, {"id": path.id, "outcome": done.outcome, "state": done.state, "credits_refunded": done.credits_refunded})
 
-    return once(call, None, act)
+    return once(call, g.body, act)
 
 
 @messages.act("POST", "/messages/<id>/resolve", scope="messages:write")
@@ -220,7 +228,9 @@ def decide(call: Call, path: ById, body: Resolution) -> Response:
     """Decide about a message whose fate is `unknown`: send it again, or treat it as sent."""
 
     def act(tx: Transaction) -> Done:
-        state = resolve(tx, path.id, call.organisation_id, body.choice, call.actor, call.now)
+        by = who(tx, call, body.user)
+        by.require_for(tx, MESSAGES_RESOLVE, "message", path.id)
+        state = resolve(tx, path.id, call.organisation_id, body.choice, by.actor, call.now)
         return Done(200, {"id": path.id, "state": state})
 
     return once(call, g.body, act)
@@ -232,6 +242,11 @@ def decide(call: Call, path: ById, body: Resolution) -> Response:
 def moment(milliseconds: int | None) -> str | None:
     """A time as the API shows it."""
     return None if milliseconds is None else rfc3339(milliseconds)
+
+
+def columns(row: Row, plain: Iterable[str], times: Iterable[str] = ()) -> dict[str, Any]:
+    """Columns of a row under their own names, and times as the API shows them."""
+    return {**{name: row[name] for name in plain}, **{name: moment(row[name]) for name in times}}
 
 
 def hold_of(reason: str | None, not_before: int | None) -> dict[str, Any] | None:

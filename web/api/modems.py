@@ -6,14 +6,16 @@ from typing import Annotated, Any, Literal
 from flask import Response, g
 from pydantic import Field
 
+from gateway.rules.permissions import MODEMS_OPERATE
 from gateway.store import lists_web
 from gateway.store.database import Row, Transaction
 from web.answers import answer
+from web.api.acting import By, allowed
 from web.api.messages import moment
 from web.api.resource import Resource
 from web.guards import Call
 from web.idempotency import Done, once
-from web.inputs import Input, Query, Ref
+from web.inputs import Query, Ref
 
 modems = Resource("modems", "Modems")
 
@@ -35,7 +37,7 @@ class OneCommand(Query):
     command_id: Ref
 
 
-class Command(Input):
+class Command(By):
     """Something to do with a modem, now or not at all."""
 
     verb: Literal["ussd", "test", "park", "unpark", "reset", "query"]
@@ -66,9 +68,10 @@ def give(call: Call, path: ById, body: Command) -> Response:
     """Give a modem a command. 202 with an id: ask for it until its state is `done`, `failed` or `expired`."""
 
     def act(tx: Transaction) -> Done:
+        actor = allowed(tx, call, body.user, MODEMS_OPERATE)
         row = lists_web.modem(tx, path.id)
         until = call.now + body.expires_in_s * 1000
-        given = lists_web.give_command(tx, row, body.verb, body.args, call.actor, call.now, until)
+        given = lists_web.give_command(tx, row, body.verb, body.args, actor, call.now, until)
         return Done(202, shown_command(given, path.id, call.now))
 
     return once(call, g.body, act)

@@ -9,7 +9,6 @@ from pydantic import Field, StringConstraints
 
 from gateway.flows import reports as flow
 from gateway.flows.facts import organisation
-from gateway.flows.rights import acting
 from gateway.rules.periods import today
 from gateway.rules.permissions import REPORTS_VIEW
 from gateway.rules.spreadsheets import csv_text
@@ -17,19 +16,19 @@ from gateway.store import lists_reports
 from gateway.store.database import View
 from gateway.store.setup import check_zone
 from web.answers import answer, ready
+from web.api.acting import As, allowed
 from web.api.resource import Resource
 from web.guards import Call
-from web.inputs import Query, Ref
+from web.inputs import Ref
 
 reports = Resource("reports", "Reports")
 
 Month = Annotated[str, StringConstraints(pattern=r"^\d{4}-(0[1-9]|1[0-2])$")]
 
 
-class _Asked(Query):
+class _Asked(As):
     """For whom, and in which form."""
 
-    user: Ref | None = None
     format: Literal["json", "csv"] | None = None
 
 
@@ -78,7 +77,7 @@ def chargeback(call: Call, query: Chargeback) -> Response:
 
 def _home(view: View, call: Call, user: str | None) -> str:
     """The organisation's zone, once it is sure that the reader may read. Raises Refused."""
-    acting(view, call.organisation_id, call.actor, user).require(view, REPORTS_VIEW)
+    allowed(view, call, user, REPORTS_VIEW)
     return str(organisation(view, call.organisation_id)["zone"])
 
 

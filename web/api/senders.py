@@ -12,7 +12,8 @@ from gateway.flows.sender_choice import is_up
 from gateway.rules.permissions import SETTINGS_EDIT
 from gateway.store.database import Row, Transaction, View
 from web.answers import answer
-from web.api.countries import Iso, who_acts
+from web.api.acting import By, who
+from web.api.countries import Iso
 from web.api.resource import Resource
 from web.guards import Call
 from web.inputs import Input, Query, Ref
@@ -46,10 +47,9 @@ class Budgets(Input):
     recipients: Limit = None
 
 
-class Changes(Input):
+class Changes(By):
     """What is to change; what is left out stays."""
 
-    user: Ref | None = None
     countries: list[Iso] | None = None
     international: bool | None = None
     active: bool | None = None
@@ -84,9 +84,9 @@ def change(call: Call, path: ById, body: Changes) -> Response:
         changes["budgets"] = {name: getattr(body.budgets, name) for name in body.budgets.model_fields_set}
 
     def act(tx: Transaction) -> dict[str, Any]:
-        who = who_acts(tx, call, body.user)
-        who.require(tx, SETTINGS_EDIT)
-        row = senders.change_sender(tx, call.organisation_id, path.id, changes, who.told, call.actor, call.now)
+        by = who(tx, call, body.user)
+        by.require(tx, SETTINGS_EDIT)
+        row = senders.change_sender(tx, call.organisation_id, path.id, changes, by.told, by.actor, call.now)
         return _shown(tx, row, call.now)
 
     return answer(200, call.database.transact(act))

@@ -6,7 +6,7 @@ from flask import Response, g
 from pydantic import Field
 
 from gateway.errors import Refused
-from gateway.flows import notices, threads
+from gateway.flows import notices, thread_readers
 from gateway.flows.candidates import get_candidate
 from gateway.flows.facts import find_case, find_user
 from gateway.flows.rights import require_reader
@@ -122,8 +122,8 @@ def find(call: Call, query: Filter) -> Response:
 def show(call: Call, path: ById, query: Reading) -> Response:
     """One thread with its messages both ways, newest first; `after` is the last id of the page before."""
     with call.database.read() as view:
-        row = threads.find_thread(view, call.organisation_id, path.id)
-        who = None if query.user is None else threads.reader(view, call.organisation_id, row, query.user)
+        row = thread_readers.find_thread(view, call.organisation_id, path.id)
+        who = None if query.user is None else thread_readers.reader(view, call.organisation_id, row, query.user)
         shown = _shown_one(view, call, path.id, who)
         entries = lists_threads.of_thread(view, row, _id(who), query.after, query.limit)
     page = [shown_entry(entry, who) for entry in entries[: query.limit]]
@@ -136,7 +136,7 @@ def read(call: Call, path: ById, body: Read) -> Response:
     """A user has read the thread; nobody else's read state changes."""
 
     def act(tx: Transaction) -> Done:
-        unread = threads.mark_read(tx, call.organisation_id, path.id, body.user, body.until, call.now)
+        unread = thread_readers.mark_read(tx, call.organisation_id, path.id, body.user, body.until, call.now)
         return Done(200, {"id": path.id, "unread": unread})
 
     return once(call, g.body, act)
@@ -147,7 +147,7 @@ def assign(call: Call, path: ById, body: Assignment) -> Response:
     """Give the thread to a colleague, or to nobody; out of the unassigned inbox also to a candidate's case."""
 
     def act(tx: Transaction) -> Done:
-        thread_id = threads.assign(
+        thread_id = thread_readers.assign(
             tx,
             call.organisation_id,
             path.id,
@@ -168,7 +168,7 @@ def close(call: Call, path: ById, body: By) -> Response:
     """Close the thread for good: it stays as it is, and what comes next opens another."""
 
     def act(tx: Transaction) -> Done:
-        threads.close(tx, call.organisation_id, path.id, body.user, call.actor, call.now)
+        thread_readers.close(tx, call.organisation_id, path.id, body.user, call.actor, call.now)
         return Done(200, _shown_one(tx, call, path.id, find_user(tx, call.organisation_id, body.user)))
 
     return once(call, g.body, act)
@@ -187,9 +187,8 @@ def put_notices(call: Call, path: User, body: Notices) -> Response:
     """Be told of replies by e-mail: at once, in a daily digest, or not at all."""
     if body.replies != "off" and call.services.config.smtp is None:
         raise Refused("mail_not_configured", 409, "This box has no mail server ([smtp] in its configuration).", field="replies")
-    with call.database.write() as tx:
-        who = notices.wish(tx, call.organisation_id, path.id, body.replies, call.actor, call.now)
-    return answer(200, {"user": who["email"], "replies": body.replies})
+    row = call.database.transact(lambda tx: notices.wish(tx, call.organisation_id, path.id, body.replies, call.actor, call.now))
+    return answer(200, {"user": row["email"], "replies": body.replies})
 
 
 def correspondence(call: Call, ref: str, query: Correspondence) -> Response:
@@ -201,7 +200,7 @@ def correspondence(call: Call, ref: str, query: Correspondence) -> Response:
         if who is not None and case is not None:
             require_reader(view, who, case)
         elif who is not None:
-            threads.require_candidate_reader(view, who, candidate["id"])
+            thread_readers.require_candidate_reader(view, who, candidate["id"])
         only = None
         if who is not None or case is not None:
             wanted = Wanted(candidate_id=candidate["id"], case_id=_id(case))
@@ -228,7 +227,7 @@ def _assignee(view: View, call: Call, asked: str | None) -> str | None:
 def _within(view: View, who: Row | None) -> Within | None:
     if who is None:
         return None
-    reach = threads.reach(view, who)
+    reach = thread_readers.reach(view, who)
     return Within(reach.user_id, reach.team_units, reach.role_units, reach.without_case)
 
 
@@ -243,7 +242,7 @@ def _shown_one(view: View, call: Call, thread_id: str, who: Row | None) -> dict[
 def shown_thread(view: View, row: Row, candidates: dict[str, Row], who: Row | None) -> dict[str, Any]:
     """A thread as the API shows it; `unread` and `unread_count` are the reader's, null without one."""
     candidate = candidates.get(row["candidate_id"] or "")
-    lock = threads.lock_of(view, row, candidate)
+    lock = thread_readers.lock_of(view, row, candidate)
     name = "" if candidate is None else f"{candidate['first_name']} {candidate['last_name']}".strip()
     count = None if who is None else max(0, row["heard"] - row["seen"])
     return {

@@ -16,7 +16,7 @@ from gateway.rules.permissions import USERS_EDIT, USERS_VIEW
 from gateway.store import lists_people
 from gateway.store.database import Row, Transaction
 from web.answers import answer, nothing, ready
-from web.api.acting import As, By, User, who
+from web.api.acting import As, By, User, allowed, who
 from web.api.messages import moment, rfc3339
 from web.api.resource import Resource, listed
 from web.guards import Call
@@ -180,10 +180,11 @@ def change(call: Call, path: ById, body: UserChange) -> Response:
 @users.act("DELETE", "/users/<id>", scope="users:write")
 def drop(call: Call, path: ById, query: As) -> Response:
     """Let a person who has left be forgotten: reports and messages name a pseudonym."""
-    with call.database.write() as tx:
-        acting = who(tx, call, query.user)
-        acting.require(tx, USERS_EDIT)
-        forget_user(tx, call.organisation_id, path.id, acting.actor, call.now)
+
+    def act(tx: Transaction) -> None:
+        forget_user(tx, call.organisation_id, path.id, allowed(tx, call, query.user, USERS_EDIT), call.now)
+
+    call.database.transact(act)
     return nothing()
 
 

@@ -8,14 +8,16 @@ from pydantic import Field
 
 from gateway.flows import endpoints as flows
 from gateway.flows.endpoints import EVENT_TYPES
+from gateway.rules.permissions import WEBHOOKS_EDIT
 from gateway.store import lists_web
 from gateway.store.database import Row, Transaction
 from web.answers import answer, nothing
+from web.api.acting import As, By, allowed
 from web.api.messages import moment
 from web.api.resource import Resource, listed
 from web.guards import Call
 from web.idempotency import Done, once
-from web.inputs import Input, Moment, Page, Query, Ref
+from web.inputs import Moment, Page, Query, Ref
 
 webhooks = Resource("webhooks", "Webhooks")
 
@@ -25,7 +27,7 @@ Events = Annotated[
 Url = Annotated[str, Field(max_length=2048, description="http:// or https://")]
 
 
-class NewEndpoint(Input):
+class NewEndpoint(By):
     """Where to send events, and which. Without `secret` one is made."""
 
     url: Url
@@ -33,7 +35,7 @@ class NewEndpoint(Input):
     secret: Annotated[str | None, Field(max_length=200, description="`whsec_` and base64 of 24 to 64 bytes.")] = None
 
 
-class Change(Input):
+class Change(By):
     """What to change; a field left out stays as it is."""
 
     url: Url | None = None
@@ -41,14 +43,14 @@ class Change(Input):
     active: bool | None = None
 
 
-class Rotation(Input):
+class Rotation(By):
     """A new secret. The old one signs beside it for 24 hours, unless `overlap` is false."""
 
     secret: Annotated[str | None, Field(max_length=200)] = None
     overlap: bool = True
 
 
-class Again(Input):
+class Again(By):
     """Which dead letters to send again: those named, those of a time, or, with neither, all."""
 
     deliveries: Annotated[list[Ref] | None, Field(max_length=1_000)] = None
@@ -86,7 +88,7 @@ def create(call: Call, body: NewEndpoint) -> Response:
             call.organisation_id,
             body.url,
             body.events,
-            call.actor,
+            allowed(tx, call, body.user, WEBHOOKS_EDIT),
             call.now,
             seal_key=call.secrets.seal,
             secret=body.secret,
@@ -106,26 +108,25 @@ def show(call: Call, path: ById) -> Response:
 @webhooks.act("PATCH", "/webhooks/<id>", scope="webhooks:write")
 def change(call: Call, path: ById, body: Change) -> Response:
     """Change an endpoint, or switch it off or on."""
-    with call.database.write() as tx:
+
+    def act(tx: Transaction) -> dict[str, Any]:
+        actor = allowed(tx, call, body.user, WEBHOOKS_EDIT)
         row = flows.update_endpoint(
-            tx,
-            call.organisation_id,
-            path.id,
-            call.actor,
-            call.now,
-            url=body.url,
-            events=body.events,
-            active=body.active,
+            tx, call.organisation_id, path.id, actor, call.now, url=body.url, events=body.events, active=body.active
         )
-        shown = shown_endpoint(row)
-    return answer(200, shown)
+        return shown_endpoint(row)
+
+    return answer(200, call.database.transact(act))
 
 
 @webhooks.act("DELETE", "/webhooks/<id>", scope="webhooks:write")
-def remove(call: Call, path: ById) -> Response:
+def remove(call: Call, path: ById, query: As) -> Response:
     """Remove an endpoint with all that waits for it."""
-    with call.database.write() as tx:
-        flows.delete_endpoint(tx, call.organisation_id, path.id, call.actor, call.now)
+
+    def act(tx: Transaction) -> None:
+        flows.delete_endpoint(tx, call.organisation_id, path.id, allowed(tx, call, query.user, WEBHOOKS_EDIT), call.now)
+
+    call.database.transact(act)
     return nothing()
 
 
@@ -138,7 +139,7 @@ def rotate(call: Call, path: ById, body: Rotation) -> Response:
             tx,
             call.organisation_id,
             path.id,
-            call.actor,
+            allowed(tx, call, body.user, WEBHOOKS_EDIT),
             call.now,
             seal_key=call.secrets.seal,
             secret=body.secret,
@@ -150,13 +151,14 @@ def rotate(call: Call, path: ById, body: Rotation) -> Response:
 
 
 @webhooks.act("POST", "/webhooks/<id>/test", scope="webhooks:write")
-def test(call: Call, path: ById) -> Response:
+def test(call: Call, path: ById, body: By) -> Response:
     """Send a `webhook.test` event to this endpoint; its delivery then shows what became of it."""
 
     def act(tx: Transaction) -> Done:
-        return Done(202, {"event_id": flows.send_test(tx, call.organisation_id, path.id, call.actor, call.now)})
+        actor = allowed(tx, call, body.user, WEBHOOKS_EDIT)
+        return Done(202, {"event_id": flows.send_test(tx, call.organisation_id, path.id, actor, call.now)})
 
-    return once(call, None, act)
+    return once(call, g.body, act)
 
 
 @webhooks.ask("/webhooks/<id>/deliveries", scope="webhooks:read")
@@ -177,7 +179,7 @@ def again(call: Call, path: ById, body: Again) -> Response:
             tx,
             call.organisation_id,
             path.id,
-            call.actor,
+            allowed(tx, call, body.user, WEBHOOKS_EDIT),
             call.now,
             delivery_ids=body.deliveries,
             since=body.since,
