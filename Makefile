@@ -6,11 +6,11 @@ STAMP := $(VENV)/.ready
 TEST_STAMP := $(VENV)/.ready-test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test quick prove requirements lint bench test-deps clean
+.PHONY: help setup demo test quick prove requirements screenshots words lint bench test-deps clean
 
 help:  ## this list
 	@echo "Ringpost: an SMS gateway for recruiters, on your own desk."
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(STAMP)  ## put everything Ringpost needs into .venv
 
@@ -31,7 +31,7 @@ demo: $(STAMP)  ## try it now: simulated modem, sample people, prints a login an
 
 test: $(TEST_STAMP)  ## every test (in CI it installs chromium, postgresql and gammu first)
 	@if [ "$$CI" = "true" ]; then $(MAKE) --no-print-directory test-deps; fi
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: $(TEST_STAMP)  ## the fast tests only, under 90 seconds
 	@$(BIN)/python -m pytest -q -m 'not browser and not postgresql and not gammu and not prove and not slow'
@@ -41,6 +41,13 @@ prove: $(TEST_STAMP)  ## the long proofs: hundreds of kills, a million hostile P
 
 requirements: $(TEST_STAMP)  ## the mission row by row: what each asks, the tests that prove it, pass or fail
 	@$(BIN)/python -m tests.requirements
+
+screenshots: $(TEST_STAMP)  ## a picture of every page at 360 and 1280 px, light and dark, into screenshots/
+	@rm -rf screenshots
+	@RINGPOST_SCREENSHOTS=screenshots $(BIN)/python -m pytest -q -n 2 tests/browser/test_every_page.py
+
+words: $(TEST_STAMP)  ## collect the pages' strings for translation, and make the catalogues of what is translated
+	@$(BIN)/python tools/words.py
 
 lint: $(TEST_STAMP)  ## ruff and mypy, strict
 	@$(BIN)/ruff check .

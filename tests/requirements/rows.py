@@ -62,3 +62,8 @@ ROWS: dict[str, str] = {
 }
 NOT_YET = frozenset({"S22", "S43"})
 """Only the WhatsApp transport may still be missing; its rules exist."""
+ON_PAGES = frozenset(
+    f"S{number}"
+    for number in (*(1, 5, 12, 13, 15, 23, 24, 25, 28, 29, 30, 34, 35, 36, 38, 40, 42, 46, 47, 48, 49, 50, 51, 53, 55, 56, 57),)
+)
+"""Rows that a browser test proves on a page as well."""

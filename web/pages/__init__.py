@@ -5,7 +5,9 @@
     forms.py     what every form shares
     words.py     plain words for states, reasons and codes
     charts.py    numbers → points of an SVG
-    home.py · login.py · fresh_password.py · account.py · messages.py · modems.py · credits.py
+    language.py  gettext in the reader's language
+    stale.py     two people, one form: 409 with both versions
+    and one module (or package) per blueprint, named as in the menu
 
 `register(app, services)` is all that the wiring calls. It expects `app.secret_key`, and headers set elsewhere: the CSP of
 design.md §7 and `Referrer-Policy: same-origin` (with `no-referrer` browsers send `Origin: null`, which the door refuses).
@@ -15,11 +17,42 @@ from flask import Flask
 from flask_bootstrap import Bootstrap5
 from flask_wtf.csrf import CSRFProtect
 
-from web import sessions
-from web.pages import account, credits, door, fresh_password, home, login, menu, messages, modems, words
+from web import assets, sessions
+from web.pages import (
+    account,
+    audit,
+    candidates,
+    cases,
+    compliance,
+    composer,
+    credits,
+    door,
+    fresh_password,
+    home,
+    inbox,
+    language,
+    login,
+    menu,
+    messages,
+    modems,
+    organisation,
+    queue,
+    reports,
+    settings,
+    setup,
+    templates,
+    users,
+    webhooks,
+    words,
+)
 from web.services import Services
 
-BLUEPRINTS = (home, login, fresh_password, account, messages, modems, credits)
+BLUEPRINTS = (
+    *(home, login, fresh_password, account, setup),
+    *(inbox, composer, cases, candidates, queue, messages, templates),
+    *(organisation, credits, users, compliance, reports),
+    *(modems, webhooks, audit, settings),
+)
 
 
 def register(app: Flask, services: Services) -> None:
@@ -33,8 +66,8 @@ def register(app: Flask, services: Services) -> None:
     app.config["WTF_CSRF_TIME_LIMIT"] = None  # as long as the form's own cookie: a login page may stay open overnight
     Bootstrap5(app)
     CSRFProtect(app)
-    app.jinja_env.add_extension("jinja2.ext.i18n")
-    app.jinja_env.install_null_translations(newstyle=True)  # type: ignore[attr-defined]
+    assets.install(app)
+    language.install(app)
     words.install(app)
     app.context_processor(lambda: {"viewer": door.viewer_or_none(), "menu": menu.shown()})
     for module in BLUEPRINTS:

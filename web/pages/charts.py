@@ -28,6 +28,12 @@ def line(values: Sequence[int]) -> Line:
     return Line(drawn, f"0,{HEIGHT} {drawn} {WIDTH},{HEIGHT}", top, points[-1])
 
 
+def bars(values: Sequence[int]) -> list[float]:
+    """The length of a bar for each value, in percent of the longest; what is not nothing can be seen."""
+    most = max([*values, 1])
+    return [0.0 if value <= 0 else max(0.6, round(100 * value / most, 1)) for value in values]
+
+
 def _round_up(value: int) -> int:
     """The next 1, 2, 2.5 or 5 times a power of ten, so that the scale reads well."""
     power = 1

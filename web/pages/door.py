@@ -18,6 +18,7 @@ from gateway.errors import Refused
 from gateway.flows.sign_in import Viewer
 from gateway.store.database import StoreUnavailable
 from web import sessions
+from web.pages.language import _
 
 View = TypeVar("View", bound=Callable[..., Any])
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -26,7 +27,7 @@ SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 @dataclass(frozen=True, slots=True)
 class _Rule:
     anonymous: bool = False
-    permission: str | None = None
+    permissions: tuple[str, ...] = ()
     fragment: bool = False
 
 
@@ -40,13 +41,13 @@ def signed_in(view: View) -> View:
     return _marked(view, _Rule())
 
 
-def needs(permission: str, *, fragment: bool = False) -> Callable[[View], View]:
-    """Only who has this permission.
+def needs(*permissions: str, fragment: bool = False) -> Callable[[View], View]:
+    """Only who has this permission; of several, any one.
 
     A `fragment` is asked for by a script, not a person: it answers 401 instead of leading to the login, and does not count
     as use of the session, which would otherwise never end while a page stays open.
     """
-    return lambda view: _marked(view, _Rule(permission=permission, fragment=fragment))
+    return lambda view: _marked(view, _Rule(permissions=permissions, fragment=fragment))
 
 
 def _marked(view: View, rule: _Rule) -> View:
@@ -93,7 +94,7 @@ def _enter() -> ResponseReturnValue | None:
         return redirect(url_for("login.show", next=_wanted()), HTTPStatus.SEE_OTHER)
     if changes:
         current_app.extensions["csrf"].protect()
-    if who is not None and rule.permission is not None and not who.may(rule.permission):
+    if who is not None and rule.permissions and not any(who.may(permission) for permission in rule.permissions):
         abort(HTTPStatus.FORBIDDEN)
     if who is not None and not rule.fragment:
         sessions.touch(who)
@@ -127,15 +128,21 @@ def _leave(response: Response) -> Response:
 
 def path_within(target: str | None) -> str | None:
     """`target` where it is a path of these pages, else None: a login must not lead to somebody else's site."""
-    if not target or not target.startswith("/admin") or "\\" in target or any(ord(sign) < 33 for sign in target):
+    if not target or not target.startswith(("/admin", "/setup")) or "\\" in target or any(ord(sign) < 33 for sign in target):
         return None
     parts = urlsplit(target)
     return None if parts.scheme or parts.netloc else target
 
 
 def notice(text: str, tone: str = "success") -> None:
-    """Say something on the next page shown: `success`, `warning` or `danger`."""
-    flash(text, tone)
+    """Say something on the next page shown: `success`, `warning` or `danger`. A text with numbers in it comes translated."""
+    flash(_(text), tone)
+
+
+def forget_language() -> None:
+    """The viewer has chosen another language: what is said from now on in this request is asked for anew."""
+    g.pop("language", None)
+    g.pop("viewer", None)
 
 
 def error_page(refused: Refused) -> ResponseReturnValue:

@@ -1,7 +1,7 @@
 """Plain words for what the store calls by codes, and the times of a viewer's own zone.
 
-Words are English here and pass through gettext in the templates. A code nobody wrote a word for is shown as it is, with blanks
-for underscores: a new state must never break a page.
+Words are English here, marked by `N_`, and pass through gettext in the templates. A code nobody wrote a word for is shown as
+it is, with blanks for underscores: a new state must never break a page.
 """
 
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from markupsafe import Markup
 from gateway.clock import rfc3339
 from gateway.flows.sign_in import Viewer
 from web import sessions
+from web.pages.language import N_, _, ngettext
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,130 +29,141 @@ class Word:
 
 
 STATES: Final = {
-    "held": Word("Waiting", "wait"),
-    "queued": Word("In the queue", "wait"),
-    "sending": Word("Being sent", "busy"),
-    "sent": Word("Sent", "busy", "The network has taken it; the phone has not confirmed it yet."),
-    "delivered": Word("Delivered", "good", "The candidate's phone has confirmed it."),
-    "undelivered": Word("Not delivered", "bad", "The network took it, but could not deliver it to the phone."),
-    "failed": Word("Failed", "bad", "It could not be sent."),
-    "expired": Word("Too late", "bad", "It could not be sent while it was still valid."),
-    "cancelled": Word("Cancelled", "quiet", "It was stopped before it was sent."),
-    "unknown": Word("Unclear", "odd", "Nobody can tell whether it was sent; it will not be sent again by itself."),
+    "held": Word(N_("Waiting"), "wait"),
+    "queued": Word(N_("In the queue"), "wait"),
+    "sending": Word(N_("Being sent"), "busy"),
+    "sent": Word(N_("Sent"), "busy", N_("The network has taken it; the phone has not confirmed it yet.")),
+    "delivered": Word(N_("Delivered"), "good", N_("The candidate's phone has confirmed it.")),
+    "undelivered": Word(N_("Not delivered"), "bad", N_("The network took it, but could not deliver it to the phone.")),
+    "failed": Word(N_("Failed"), "bad", N_("It could not be sent.")),
+    "expired": Word(N_("Too late"), "bad", N_("It could not be sent while it was still valid.")),
+    "cancelled": Word(N_("Cancelled"), "quiet", N_("It was stopped before it was sent.")),
+    "unknown": Word(N_("Unclear"), "odd", N_("Nobody can tell whether it was sent; it will not be sent again by itself.")),
 }
 HOLDS: Final = {
-    "pending_opt_in": "until the candidate replies START",
-    "waits_for": "for the message before it",
-    "quiet_hours": "until quiet hours end",
-    "scheduled": "for its time",
-    "sim_budget": "for the SIM card's allowance",
-    "no_modem": "for a modem",
-    "clock_untrusted": "until the clock is right",
+    "pending_opt_in": N_("until the candidate replies START"),
+    "waits_for": N_("for the message before it"),
+    "quiet_hours": N_("until quiet hours end"),
+    "scheduled": N_("for its time"),
+    "sim_budget": N_("for the SIM card's allowance"),
+    "no_modem": N_("for a modem"),
+    "clock_untrusted": N_("until the clock is right"),
+    "thread_paused": N_("until a colleague has looked at the candidate's own words"),
 }
 PARTS: Final = {
-    "ready": Word("Not sent yet", "wait"),
-    "submitting": Word("Being sent", "busy"),
-    "sent": Word("Sent", "busy"),
-    "delivered": Word("Delivered", "good"),
-    "undelivered": Word("Not delivered", "bad"),
-    "failed": Word("Failed", "bad"),
-    "unknown": Word("Unclear", "odd"),
+    "ready": Word(N_("Not sent yet"), "wait"),
+    "submitting": Word(N_("Being sent"), "busy"),
+    "sent": Word(N_("Sent"), "busy"),
+    "delivered": Word(N_("Delivered"), "good"),
+    "undelivered": Word(N_("Not delivered"), "bad"),
+    "failed": Word(N_("Failed"), "bad"),
+    "unknown": Word(N_("Unclear"), "odd"),
 }
 MODEMS: Final = {
-    "starting": Word("Starting", "busy", "It is being set up."),
-    "ready": Word("Ready", "good", "It can send and receive."),
-    "resolving": Word("Listening", "wait", "It looks for traces of a message that was on its way, before it sends anything."),
-    "parked": Word("Parked", "quiet", "Somebody took it out of use."),
-    "sim": Word("SIM card trouble", "bad", "Take the SIM card out, clean it and put it back."),
-    "silent": Word("Does not answer", "bad", "It is tried again. If this lasts, unplug the modem and plug it in again."),
-    "absent": Word("Not plugged in", "bad", "Plug the modem in; it is picked up by itself."),
+    "starting": Word(N_("Starting"), "busy", N_("It is being set up.")),
+    "ready": Word(N_("Ready"), "good", N_("It can send and receive.")),
+    "resolving": Word(
+        N_("Listening"), "wait", N_("It looks for traces of a message that was on its way, before it sends anything.")
+    ),
+    "parked": Word(N_("Parked"), "quiet", N_("Somebody took it out of use.")),
+    "sim": Word(N_("SIM card trouble"), "bad", N_("Take the SIM card out, clean it and put it back.")),
+    "silent": Word(N_("Does not answer"), "bad", N_("It is tried again. If this lasts, unplug the modem and plug it in again.")),
+    "absent": Word(N_("Not plugged in"), "bad", N_("Plug the modem in; it is picked up by itself.")),
 }
 SIMS: Final = {
-    "pin_required": Word("SIM is locked", "bad", "Put the SIM card's PIN into the configuration."),
+    "pin_required": Word(
+        N_("SIM is locked"), "bad", N_("Enter its PIN on the modem's page, or name a file with it in the configuration.")
+    ),
     "pin_withheld": Word(
-        "SIM is locked", "bad", "The PIN is not tried, so that the card is not blocked. Check it, then start again."
+        N_("SIM is locked"),
+        "bad",
+        N_("The PIN is not tried, so that the card is not blocked. Enter the right one on the modem's page."),
     ),
     "pin_refused": Word(
-        "Wrong PIN", "bad", "The PIN in the configuration is wrong. It is not tried again, so that the card is not blocked."
+        N_("Wrong PIN"),
+        "bad",
+        N_(
+            "That PIN was wrong. It is not tried again, so that the card is not blocked. Enter the right one on the modem's page."
+        ),
     ),
-    "puk": Word("SIM is blocked", "bad", "Put the SIM card into a phone and enter its PUK."),
-    "absent": Word("No SIM card", "bad", "Put a SIM card into the modem."),
-    "failed": Word("SIM does not answer", "bad", "Take the SIM card out, clean it and put it back."),
-    "wrong": Word("Wrong SIM card", "bad", "Put in the SIM card that belongs here, or change the configuration."),
-    "locked": Word("Locked to a network", "bad", "This modem accepts only its own operator's SIM cards."),
-    "busy": Word("SIM is busy", "wait", "It is tried again."),
+    "puk": Word(N_("SIM is blocked"), "bad", N_("Put the SIM card into a phone and enter its PUK.")),
+    "absent": Word(N_("No SIM card"), "bad", N_("Put a SIM card into the modem.")),
+    "failed": Word(N_("SIM does not answer"), "bad", N_("Take the SIM card out, clean it and put it back.")),
+    "wrong": Word(N_("Wrong SIM card"), "bad", N_("Put in the SIM card that belongs here, or change the configuration.")),
+    "locked": Word(N_("Locked to a network"), "bad", N_("This modem accepts only its own operator's SIM cards.")),
+    "busy": Word(N_("SIM is busy"), "wait", N_("It is tried again.")),
 }
 """What a modem in state `sim` suffers from: the first word of its reason."""
 REGISTRATIONS: Final = {
-    "off": "Not registered",
-    "home": "Registered",
-    "searching": "Looking for a network",
-    "denied": "Refused by the network",
-    "unknown": "Not known",
-    "roaming": "Registered, roaming abroad",
+    "off": N_("Not registered"),
+    "home": N_("Registered"),
+    "searching": N_("Looking for a network"),
+    "denied": N_("Refused by the network"),
+    "unknown": N_("Not known"),
+    "roaming": N_("Registered, roaming abroad"),
 }
 MOMENTS: Final = {
-    "accepted": "Accepted",
-    "part_submitted": "Handed to the modem",
-    "part_sent": "Taken by the network",
-    "part_delivered": "Confirmed by the phone",
-    "part_undelivered": "Could not be delivered",
-    "part_reported": "Reported on by the network",
-    "settled": "Credits settled",
-    "failed": "Failed",
-    "expired": "No longer valid",
-    "cancelled": "Cancelled",
-    "unknown": "Became unclear",
+    "accepted": N_("Accepted"),
+    "part_submitted": N_("Handed to the modem"),
+    "part_sent": N_("Taken by the network"),
+    "part_delivered": N_("Confirmed by the phone"),
+    "part_undelivered": N_("Could not be delivered"),
+    "part_reported": N_("Reported on by the network"),
+    "settled": N_("Credits settled"),
+    "failed": N_("Failed"),
+    "expired": N_("No longer valid"),
+    "cancelled": N_("Cancelled"),
+    "unknown": N_("Became unclear"),
 }
-LEDGER: Final = {"grant": "Topped up", "reserve": "Reserved", "refund": "Given back", "settle": "Charged"}
+LEDGER: Final = {"grant": N_("Topped up"), "reserve": N_("Reserved"), "refund": N_("Given back"), "settle": N_("Charged")}
 ACTORS: Final = {
-    "cli": "Command line",
-    "gateway": "The box itself",
-    "network": "The network",
-    "candidate": "The candidate",
-    "user": "Somebody",
-    "key": "An API key",
+    "cli": N_("Command line"),
+    "gateway": N_("The box itself"),
+    "network": N_("The network"),
+    "candidate": N_("The candidate"),
+    "user": N_("Somebody"),
+    "key": N_("An API key"),
 }
 KINDS: Final = {
-    "contact": "Contact",
-    "interview_invite": "Interview invitation",
-    "interview_reminder": "Interview reminder",
-    "consent_optin": "START invitation",
-    "identification": "Introduction",
-    "offer_notice": "Offer",
-    "job_alert": "Job alert",
+    "contact": N_("Contact"),
+    "interview_invite": N_("Interview invitation"),
+    "interview_reminder": N_("Interview reminder"),
+    "consent_optin": N_("START invitation"),
+    "identification": N_("Introduction"),
+    "offer_notice": N_("Offer"),
+    "job_alert": N_("Job alert"),
 }
 GROUPS: Final = {
-    "waiting": "Waiting",
-    "on_the_way": "On the way",
-    "delivered": "Delivered",
-    "problems": "Problems",
-    "cancelled": "Cancelled",
+    "waiting": N_("Waiting"),
+    "on_the_way": N_("On the way"),
+    "delivered": N_("Delivered"),
+    "problems": N_("Problems"),
+    "cancelled": N_("Cancelled"),
 }
 ALPHABETS: Final = {
-    "gsm7": "Standard alphabet",
-    "ucs2": "Unicode (shorter parts)",
+    "gsm7": N_("Standard alphabet"),
+    "ucs2": N_("Unicode (shorter parts)"),
 }
+_SIGNALS: Final = (N_("No signal"), N_("Very weak"), N_("Weak"), N_("Good"), N_("Very good"))
 _CANCELLED: Final = {
-    "cancelled": ("The message was cancelled. It will not be sent.", "success"),
-    "partly_sent": ("Part of the message had already left. The rest will not be sent.", "warning"),
-    "too_late": ("Too late: the message had already been sent.", "warning"),
-    "already": ("There was nothing to cancel: the message had already come to its end.", "warning"),
+    "cancelled": (N_("The message was cancelled. It will not be sent."), "success"),
+    "partly_sent": (N_("Part of the message had already left. The rest will not be sent."), "warning"),
+    "too_late": (N_("Too late: the message had already been sent."), "warning"),
+    "already": (N_("There was nothing to cancel: the message had already come to its end."), "warning"),
 }
 RESOLVED: Final = {
-    "send_again": "The message is in the queue again.",
-    "treat_as_sent": "The message now counts as sent.",
+    "send_again": N_("The message is in the queue again."),
+    "treat_as_sent": N_("The message now counts as sent."),
 }
 
 
 def cancelled(outcome: str, credits_refunded: int) -> tuple[str, str]:
     """What became of a cancellation, and its tone."""
     text, tone = _CANCELLED[outcome]
-    if credits_refunded == 1:
-        text += " One credit was given back."
-    elif credits_refunded > 1:
-        text += f" {credits_refunded} credits were given back."
-    return text, tone
+    if credits_refunded == 0:
+        return _(text), tone
+    back = ngettext("One credit was given back.", "%(count)s credits were given back.", credits_refunded)
+    return f"{_(text)} {back}", tone
 
 
 def modem_word(state: str, reason: str, parked: bool) -> Word:
@@ -171,7 +183,7 @@ def signal_bars(dbm: int | None) -> int:
 
 def signal_word(dbm: int | None) -> str:
     """The bars in a word."""
-    return ("No signal", "Very weak", "Weak", "Good", "Very good")[signal_bars(dbm)]
+    return _SIGNALS[signal_bars(dbm)]
 
 
 @lru_cache(maxsize=64)
@@ -188,14 +200,15 @@ def _zone() -> tzinfo:
     return UTC if who is None else zone_of(who.zone)
 
 
-def _moment(at: int) -> datetime:
+def local(at: int) -> datetime:
+    """A moment in the reader's zone."""
     return datetime.fromtimestamp(at / 1000, _zone())
 
 
 def _short(moment: datetime, seconds: bool) -> Markup:
     """`14:05` today, else `2026-11-21 14:05`, which may break only at the blank."""
     clock = moment.strftime("%H:%M:%S" if seconds else "%H:%M")
-    if moment.date() == _moment(sessions.services().clock.now_ms()).date():
+    if moment.date() == local(sessions.services().clock.now_ms()).date():
         return Markup("{}").format(clock)
     return Markup("<span>{}</span> <span>{}</span>").format(moment.date(), clock)
 
@@ -204,10 +217,15 @@ def when(at: int | None, *, seconds: bool = False) -> Markup:
     """A time as people here read it, with the exact one (and its offset) on hovering."""
     if at is None:
         return Markup("–")
-    moment = _moment(at)
+    moment = local(at)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
         rfc3339(at), moment.strftime("%Y-%m-%d %H:%M:%S %z"), _short(moment, seconds)
     )
+
+
+def plain_time(at: int) -> str:
+    """A time in the reader's zone as a part of a sentence."""
+    return str(_short(local(at), False).striptags())
 
 
 def number(value: int) -> str:

@@ -1,4 +1,5 @@
 /* Keeps a part of the page fresh: asks for it every three seconds and replaces it when it has changed.
+   A region with data-live-reload leads to the page named there instead, where more than the region depends on it.
    Without this script the page still works; it just has to be reloaded. */
 (function () {
   "use strict";
@@ -25,6 +26,7 @@
           say("fresh");
           if (answer.status === 304) { return null; }
           etag = answer.headers.get("ETag");
+          if (region.dataset.liveReload) { location.replace(region.dataset.liveReload); return null; }
           return answer.text().then(function (html) { region.innerHTML = html; });
         })
         .catch(function () { say("broken"); })

@@ -1,0 +1,71 @@
+"""The words of the pages in the reader's language: gettext over `web/translations/<language>/LC_MESSAGES/ringpost.mo`.
+
+English stands in the source. `make words` collects what is marked into `web/translations/`, and makes the .mo files of the .po
+files that people translate; a test says when a string has no translation.
+
+    _("…")               in a view or template: translated now
+    N_("…")              in a table: marked for translation, translated where it is shown by `_(word)`
+    ngettext(one, many, n)
+"""
+
+import gettext as standard
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from flask import Flask, g, has_request_context, request
+
+from gateway.flows.sign_in import Viewer
+
+LANGUAGES: Final = {"en": "English", "sv": "Svenska"}
+"""What the pages speak, each by its own name."""
+FOLDER: Final = Path(__file__).parent.parent / "translations"
+
+
+def N_(text: str) -> str:
+    """Mark a text for translation where it is shown later."""
+    return text
+
+
+def _(text: str, **values: Any) -> str:
+    """`text` in the reader's language, with `%(name)s` filled in."""
+    found = _catalogue(chosen()).gettext(text)
+    return found % values if values else found
+
+
+def ngettext(one: str, many: str, count: int, **values: Any) -> str:
+    """The form that fits `count`, with `%(count)s` filled in."""
+    return _catalogue(chosen()).ngettext(one, many, count) % {"count": count, **values}
+
+
+def chosen() -> str:
+    """The language of this request: the viewer's, else what the browser prefers, else English."""
+    if not has_request_context():
+        return "en"
+    if "language" not in g:
+        who: Viewer | None = g.get("viewer")
+        g.language = who.language if who is not None and who.language in LANGUAGES else _preferred()
+    language: str = g.language
+    return language
+
+
+def _preferred() -> str:
+    spoken = (name.partition("-")[0].lower() for name, _quality in request.accept_languages)  # the best first; sv-SE is Swedish
+    return next((name for name in spoken if name in LANGUAGES), "en")
+
+
+@cache
+def _catalogue(language: str) -> standard.NullTranslations:
+    """The translations of a language; English speaks for itself."""
+    return standard.translation("ringpost", FOLDER, [language], fallback=True)
+
+
+def install(app: Flask) -> None:
+    """Let templates say `_("…")` and `{% trans %}` in the reader's language."""
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda text: _catalogue(chosen()).gettext(text),
+        lambda one, many, count: _catalogue(chosen()).ngettext(one, many, count),
+        newstyle=True,
+    )
+    app.jinja_env.globals.update(language=chosen, languages=LANGUAGES)
