@@ -112,6 +112,7 @@ class Daemon:
         for thread in self._threads:
             thread.start()
         log.info("gateway=%s epoch=%d modems=%d ready", self._config.gateway.name, self._lease.epoch, len(self._fleet.workers))
+        self._announce()
         seen = self._database.changes()
         while not self._stop.is_set():
             ready = self._clock.wait((self._wake.fileno(), self._bell), POLL_S)
@@ -138,6 +139,14 @@ class Daemon:
         self._lease.give_up()
         self._database.close()
         return 1 if self._failed else 0
+
+    def _announce(self) -> None:
+        """On a box where nobody can sign in yet: the set-up's code, on the console."""
+        from gateway.flows import setting_up
+
+        code = setting_up.announce(self._database, f"gateway:{self._config.gateway.name}", self._clock.now_ms())
+        if code is not None:
+            print(setting_up.on_the_console(code, self._config.web.url), flush=True)
 
     def _ring(self) -> None:
         """Work made by this process itself."""

@@ -127,7 +127,7 @@ class _Undo(Exception):
 _KEYS: dict[str, tuple[str, ...]] = {
     "organisation": ("ref", "name", "language", "zone", "region", "sms", "seats", "credits"),
     "unit": ("ref", "name", "parent", "language", "zone", "region"),
-    "user": ("email", "name", "roles", "seat", "unit", "active"),
+    "user": ("email", "name", "roles", "seat", "unit", "language", "active"),
     "case": ("ref", "title", "language", "unit", "team"),
     "country": ("iso", "channel", "state", "opt_in", "acknowledgement", "hours", "price", *POLICIES, "links", "owner"),
     "sender": ("number", "iccid", "countries", "international", "pacing", "budgets", "active"),
@@ -189,6 +189,8 @@ def _user(table: Table) -> Row:
             values[key] = table.flag(key, False)
     if "unit" in table:
         values["unit"] = _ref(table, "unit")
+    if "language" in table:
+        values["language"] = _language(table)
     return Row(table, {"email": email}, values)
 
 

@@ -27,6 +27,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Set up",
         (
             ("init", "setting_up:init", "Make the database, the keys and the first administrator."),
+            ("setup-code", "setting_up:setup_code", "Print a new one-time code for the set-up pages."),
             ("check", "setting_up:check", "Check the configuration; names file and line of a fault."),
             ("apply", "setting_up:apply", "Set up people, countries, SIMs … as a file says."),
             ("migrate", "setting_up:migrate", "Bring the database to this version, after a snapshot."),

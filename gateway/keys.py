@@ -4,6 +4,7 @@ phone    HMAC of telephone numbers (the number space is small: with the key besi
 session  signs the web's cookies
 seal     encrypts what the store must give back in clear, such as webhook secrets
 token    signs links for candidates
+gateway  the gateway's own: opens what was sealed for it alone, such as a PIN typed on a page (its other half is in the store)
 
 They are made once. Lost keys are never replaced silently: without its phone key the box would forget every STOP, so the
 database remembers each key's fingerprint (`store.setup.bind_keys`) and another key is refused.
@@ -103,6 +104,62 @@ def unseal(key: bytes, sealed: str) -> str:
         return Fernet(key).decrypt(sealed.encode()).decode()
     except InvalidToken as error:
         raise NotSealedHere("sealed with another key, or changed since") from error
+
+
+def gateway_key(state_dir: Path) -> bytes:
+    """The gateway's private key (X25519), made where there is none. Raises KeysMissing for a damaged one."""
+    path = _path(state_dir, "gateway")
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not path.exists():
+        _make(path)
+    try:
+        found = bytes.fromhex(path.read_text().strip())
+    except ValueError:
+        found = b""
+    if len(found) != LENGTH:
+        raise KeysMissing(f"{path} is damaged: remove it, start the gateway anew, and give the PINs of SIM cards again")
+    return found
+
+
+def public_half(private: bytes) -> str:
+    """The other half of a gateway's key, as the store keeps it."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+    return X25519PrivateKey.from_private_bytes(private).public_key().public_bytes_raw().hex()
+
+
+def seal_for(public: str, text: str) -> str:
+    """Encrypt a text so that only the holder of the private half reads it: X25519, HKDF-SHA256, ChaCha20-Poly1305."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+    ours = X25519PrivateKey.generate()
+    ours_public = ours.public_key().public_bytes_raw()
+    key = _shared(ours.exchange(X25519PublicKey.from_public_bytes(bytes.fromhex(public))), ours_public)
+    # The key is used once, so a nonce of zeros is (RFC 8439 §2.8).
+    return (ours_public + ChaCha20Poly1305(key).encrypt(bytes(12), text.encode(), None)).hex()
+
+
+def unseal_own(private: bytes, sealed: str) -> str:
+    """The text that was sealed for this key. Raises NotSealedHere."""
+    from cryptography.exceptions import InvalidTag
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+    from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+    try:
+        raw = bytes.fromhex(sealed)
+        theirs = raw[:LENGTH]
+        exchanged = X25519PrivateKey.from_private_bytes(private).exchange(X25519PublicKey.from_public_bytes(theirs))
+        return ChaCha20Poly1305(_shared(exchanged, theirs)).decrypt(bytes(12), raw[LENGTH:], None).decode()
+    except (InvalidTag, ValueError) as error:
+        raise NotSealedHere("sealed for another key, or changed since") from error
+
+
+def _shared(exchanged: bytes, salt: bytes) -> bytes:
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+    return HKDF(SHA256(), LENGTH, salt, b"ringpost gateway key").derive(exchanged)
 
 
 def _names() -> tuple[str, ...]:

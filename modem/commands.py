@@ -175,11 +175,30 @@ def enter_pin(pin: str) -> Command:
     return Command(f'AT+CPIN="{pin}"', 20.0, secret=True)
 
 
+_CHANGES = re.compile(
+    r"\*{1,2}0[0-9]{1,2}\*|\*\*|##|[*#]0[3-5]"  # PIN, PIN2 and PUK; registering and erasing services; a new barring password
+    r"|[*#](?:21|61|62|67|002|004|33|331|332|35|351|330|333|353|43|30|31|76|77)[*#](?!$)"  # with a number or password
+    r"|[*#](?:21|61|62|67|002|004|43)#"  # without one; barring wants its password, so *333# is an operator's own
+)
+"""MMI codes that a modem may act on by itself instead of passing them on (TS 22.030 §6.5.2, §6.6; TS 31.101 PIN handling)."""
+
+
 def ussd(code: str, dcs: int = 15) -> Command:
-    """AT+CUSD (27.007 §7.15); the answer comes unasked, later. Raises ValueError for a code with other than 0-9*#+."""
+    """AT+CUSD (27.007 §7.15); the answer comes unasked, later.
+
+    Raises ValueError for a code with other than 0-9*#+, and for one that changes the card's PIN or the subscription: `*#21#`
+    (a question) is taken, `**21*number#` and `*21#` are not.
+    """
     if not re.fullmatch(r"[0-9*#+]{1,80}", code):
         raise ValueError("a USSD code is made of digits, *, # and +")
+    if changes_something(code):
+        raise ValueError("this code changes the SIM card or the subscription")
     return setting(f'AT+CUSD=1,"{code}",{dcs:d}', 20.0)
+
+
+def changes_something(code: str) -> bool:
+    """Whether a code is one for supplementary services or the PIN that changes something; `*#…#` only asks."""
+    return not code.startswith("*#") and _CHANGES.match(code) is not None
 
 
 USSD_CANCEL = setting("AT+CUSD=2")

@@ -47,6 +47,8 @@ from modem.profiles import (
 
 log = logging.getLogger(__name__)
 
+ALL_TRIES = 3
+"""Of a PIN, before the card asks for its PUK (TS 102 221 §9.5)."""
 BUSY_PAUSE_S = 0.5
 """Between two questions to a card that answers "busy"; it costs nothing and the first message leaves sooner."""
 LINK_KEPT_S = 1.0
@@ -75,7 +77,11 @@ _BUSY = frozenset({14, 314, 515})
 
 
 class PinGuard(Protocol):
-    """Remembers PIN attempts where a crash cannot erase them. One attempt per card; a person lifts the mark."""
+    """Remembers PIN attempts where a crash cannot erase them. One attempt per card; a person lifts the mark.
+
+    With fewer than three tries left only a PIN that a person has just given, knowing that, may be allowed; the last one never is:
+    the driver does not ask then.
+    """
 
     def may_try(self, iccid: str | None, tries_left: int | None) -> bool:
         """Asked right before AT+CPIN is written. True only after the attempt is marked durably for this card."""
@@ -93,6 +99,8 @@ class OneAttempt:
         self._tried: set[str | None] = set()
 
     def may_try(self, iccid: str | None, tries_left: int | None) -> bool:
+        if tries_left is not None and tries_left < ALL_TRIES:
+            return False
         fresh = iccid not in self._tried
         self._tried.add(iccid)
         return fresh
@@ -399,16 +407,17 @@ class Modem(gsmmodem.modem.GsmModem, Link):  # type: ignore[misc]
         tries = self._tries_left()
         pin = self._pin(iccid) if callable(self._pin) else self._pin
         if not pin:
-            raise SimProblem(SimTrouble.PIN_REQUIRED, "no PIN is configured", tries)
-        if tries is not None and tries < 3:
-            raise SimProblem(SimTrouble.PIN_WITHHELD, f"only {tries} attempts are left", tries)
+            raise SimProblem(SimTrouble.PIN_REQUIRED, "no PIN is configured", tries, iccid=iccid)
         command = commands.enter_pin(pin)
-        if not self._pin_guard.may_try(iccid, tries):
-            raise SimProblem(SimTrouble.PIN_WITHHELD, "this PIN was tried before on this card", tries)
+        if (tries is not None and tries < 2) or not self._pin_guard.may_try(iccid, tries):
+            few = tries is not None and tries < ALL_TRIES
+            why = f"only {tries} attempts are left" if few else "this PIN was tried before on this card"
+            raise SimProblem(SimTrouble.PIN_WITHHELD, why, tries, iccid=iccid)
         try:
             self.perform(command)
         except CommandRefused as refused:
-            raise SimProblem(SimTrouble.PIN_REFUSED, refused.fault.meaning, tries and tries - 1) from refused
+            left = tries and tries - 1
+            raise SimProblem(SimTrouble.PIN_REFUSED, refused.fault.meaning, left, iccid=iccid) from refused
         state = self._pin_state(entered=True)
         if state != "READY":
             raise SimProblem(_trouble(state), state)
@@ -645,7 +654,10 @@ class Modem(gsmmodem.modem.GsmModem, Link):  # type: ignore[misc]
         return match[1] or None if match else None
 
     def ussd(self, code: str, timeout_s: float = USSD_TIMEOUT_S) -> UssdAnswer:
-        """Ask the network by USSD and wait for its answer; the session is ended. Raises ModemSilent without one."""
+        """Ask the network by USSD and wait for its answer; the session is ended. Raises ModemSilent without one.
+
+        Codes that would change the card's PIN or the subscription (forwarding, barring) are refused with ValueError.
+        """
         command = commands.ussd(code)
         if self.profile.ussd_packed:
             from modem import gsm7

@@ -112,10 +112,11 @@ class SimTrouble(StrEnum):
 
 
 class SimProblem(ModemError, library.InvalidStateException):  # type: ignore[misc]
-    """The card cannot be used; `kind` says why, `tries_left` how many PIN attempts remain where that is known."""
+    """The card cannot be used; `kind` says why, `tries_left` how many PIN attempts remain where that is known, `iccid` which."""
 
-    def __init__(self, kind: SimTrouble, detail: str, tries_left: int | None = None) -> None:
+    def __init__(self, kind: SimTrouble, detail: str, tries_left: int | None = None, *, iccid: str | None = None) -> None:
         super().__init__(f"SIM {kind.value}: {detail}")
+        self.iccid = iccid
         self.kind = kind
         self.detail = detail
         self.tries_left = tries_left

@@ -31,7 +31,7 @@ def _prepare(session: Session) -> None:
             logging.getLogger(__name__).info("migrated to %s", name)
         with database.read() as view:
             if view.one("SELECT 1 AS yes FROM app_user WHERE password_hash IS NOT NULL LIMIT 1") is None:
-                click.echo("Nobody can log in yet: ringpost init --admin EMAIL makes the first account.", err=True)
+                click.echo("Nobody can log in yet: the code below opens the set-up, or ringpost init --admin EMAIL.", err=True)
 
 
 def log_to_stdout(level: str) -> None:

@@ -1,11 +1,11 @@
-"""init, check, apply, migrate: from a file to a box that may be used."""
+"""init, setup-code, check, apply, migrate: from a file to a box that may be used."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.commands.common import Session, json_option, pass_session, print_json, read_password
+from gateway.commands.common import Session, json_option, moment, pass_session, print_json, read_password
 
 
 @click.command()
@@ -43,7 +43,11 @@ def init(
         if admin is not None:
             setup.check_email(admin)
         done["migrations"] = setup.prepare(config, database, test=test)
-        done["admin"] = None
+        done["admin"] = done["setup_code"] = None
+        if admin is None:
+            from gateway.flows import setting_up
+
+            done["setup_code"] = setting_up.announce(database, session.actor, session.clock.now_ms())
         if admin is not None:
             done["admin"] = admin.strip().lower()
             with database.read() as view:
@@ -83,12 +87,34 @@ def init(
         f"Keys      {config.gateway.state_dir / 'keys'}  (back them up: without them a backup of the database is of little use)"
     )
     if done["admin"] is None:
-        click.echo("Nobody can log in yet: ringpost init --admin EMAIL makes the first account.")
+        if done["setup_code"] is not None:
+            click.echo(f"Code      {done['setup_code']}  (opens {config.web.url}/setup, once, for a day)")
+        click.echo("Nobody can log in yet: the pages at /setup make the first account, or ringpost init --admin EMAIL does.")
     elif done["admin_created"]:
         click.echo(f"Account   {done['admin']}: administrator and operator of this box")
         click.echo(f"Next      ringpost apply FILE (or the pages at {config.web.url}), then ringpost run")
     else:
         click.echo(f"Account   {done['admin']} was there already and is unchanged")
+
+
+@click.command("setup-code")
+@json_option
+@pass_session
+def setup_code(session: Session, as_json: bool) -> None:
+    """Print a new one-time code for the set-up pages.
+
+    For a box where nobody can sign in yet; codes printed before are void.
+    """
+    from gateway.flows import setting_up
+
+    config = session.config
+    with session.database() as database, database.write() as tx:
+        now = session.clock.now_ms()
+        code = setting_up.new_code(tx, session.actor, now)
+    if as_json:
+        print_json({"code": code, "url": f"{config.web.url}/setup", "expires_at": moment(now + setting_up.CODE_FOR_MS)})
+    else:
+        click.echo(setting_up.on_the_console(code, config.web.url))
 
 
 @click.command()

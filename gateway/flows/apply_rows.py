@@ -164,6 +164,7 @@ class Applying:
             )
             if values.get("active") is False:
                 self._tx.execute("UPDATE app_user SET active = 0 WHERE id = ?", user_id)
+            self._speaks(user_id, values)
             return [Change("user", email, None, None, dict(values))]
         if found["organisation_id"] != root["id"]:
             raise Refused("duplicate_email", 409, f"{email} belongs to another organisation.", field="email")
@@ -181,7 +182,14 @@ class Applying:
             actor=self._actor,
             now=self._now,
         )
+        self._speaks(found["id"], values)
         return changes
+
+    def _speaks(self, user_id: str, values: Mapping[str, Any]) -> None:
+        """In which language they read the pages; without a word the organisation's."""
+        if "language" in values:
+            self._tx.flush()
+            self._tx.execute("UPDATE app_user SET language = ? WHERE id = ?", values["language"], user_id)
 
     def _case(self, key: Mapping[str, Any], values: Mapping[str, Any]) -> list[Change]:
         ref, root = key["ref"], self._organisation_row

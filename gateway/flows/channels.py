@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from gateway.errors import Refused
 from gateway.flows.accept import preview
-from gateway.flows.facts import find_candidate, last_inbound
+from gateway.flows.facts import find_candidate, last_inbound, standing_facts
 from gateway.flows.submissions import Submission
 from gateway.rules import whatsapp
+from gateway.rules.gates import channel_is_enabled
 from gateway.rules.kinds import CHANNELS
 from gateway.store.database import Row, View
 
@@ -69,6 +70,16 @@ def _openness(view: View, trial: Submission, candidate: Row, now: int) -> Openne
     window = window_of(view, candidate, trial.channel)
     if refused is None:
         return Openness(trial.channel, True, hold=None if seen.hold is None else seen.hold.reason, window_expires_at=window)
-    if refused.code == "channel_disabled":
+    if refused.code == "channel_disabled" or _is_off(view, trial, candidate):
         return None
     return Openness(trial.channel, False, reason=refused.code, window_expires_at=window)
+
+
+def _is_off(view: View, trial: Submission, candidate: Row) -> bool:
+    """Whether the channel is switched off, whatever an earlier gate said of the person."""
+    message = {"organisation_id": trial.organisation_id, "channel": trial.channel, "kind": trial.kind, "purpose": None}
+    try:
+        channel_is_enabled(standing_facts(view, message, candidate))
+    except Refused:
+        return True
+    return False

@@ -7,10 +7,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from gateway.errors import Refused
-from gateway.flows.accept import VALID_FOR_MS
-from gateway.flows.facts import organisation
+from gateway.flows import test_messages
+from gateway.flows.facts import SETUP_PENDING, organisation
 from gateway.flows.hours import calendar, country_table, hours_of_country, unknown_country
-from gateway.flows.message_rows import insert_own
 from gateway.flows.rights import Acting
 from gateway.flows.sender_choice import pick
 from gateway.rules import countries as rules
@@ -207,19 +206,8 @@ def send_test(tx: Transaction, who: Acting, iso: str, channel: str, number: str,
     if sender is None:
         raise Refused("no_sender_for_country", 409, f"No SIM of this box may write to {country.iso}.")
     name = country.iso if country.shipped is None else country.shipped["name"]
-    message_id, _ = insert_own(
-        tx,
-        organisation_id=org["id"],
-        candidate_id=None,
-        text=TEST_TEXT.format(company=org["name"], country=name),
-        address=found.e164,
-        now=now,
-        origin="test",
-        kind="test",
-        seq=0,
-        country=country.iso,
-        sender_id=sender["id"],
-        valid_until=now + VALID_FOR_MS,
+    message_id = test_messages.queue(
+        tx, org, sender, found.e164, country.iso, TEST_TEXT.format(company=org["name"], country=name), now
     )
     tx.execute("UPDATE country SET test_message_id = ? WHERE iso = ? AND channel = ?", message_id, country.iso, channel)
     tx.audit(now, who.actor, "country.test", f"country:{country.iso}/{channel}", {"message_id": message_id, **who.told})
@@ -380,4 +368,6 @@ def finish_setup(tx: Transaction, who: Acting, now: int) -> None:
         " ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         str(now),
     )
+    tx.execute("DELETE FROM setting WHERE name = ?", SETUP_PENDING)
+    tx.memo.clear()
     tx.audit(now, who.actor, "config.change", who.organisation_id, {"setup": "finished", **who.told})

@@ -10,10 +10,11 @@ from typing import Any
 
 from gateway.clock import rfc3339
 from gateway.errors import Refused
-from gateway.flows import allowances
+from gateway.flows import allowances, thresholds
 from gateway.flows.asking import whom_to_ask
+from gateway.flows.facts import find_user, rights_of
 from gateway.rules.credits import ARMED, crossed, month_of
-from gateway.rules.permissions import CREDITS_VIEW
+from gateway.rules.permissions import CREDITS_GRANT, CREDITS_VIEW
 from gateway.rules.texts import as_text
 from gateway.store import ids
 from gateway.store.database import Row, Transaction, View
@@ -106,6 +107,14 @@ def ask_for_grant(
     if not needs_two(tx, organisation_id):
         grant(tx, organisation_id, amount, reference, reason, actor, now)
         return None
+    return ask_for_credits(tx, organisation_id, amount, reference, reason, actor, now)
+
+
+def ask_for_credits(tx: Transaction, organisation_id: str, amount: int, reference: str, reason: str, actor: str, now: int) -> str:
+    """Write down a grant that somebody else must approve: its id. Who may not grant asks the operator so (S15, S17).
+
+    Raises what `grant` raises.
+    """
     reference = _check_grant(amount, reference)
     _check_reference(tx, organisation_id, reference)
     request_id = ids.new("gnt")
@@ -136,11 +145,17 @@ def grant_request(view: View, organisation_id: str, request_id: str) -> Row:
 def decide(tx: Transaction, organisation_id: str, request_id: str, approve: bool, actor: str, now: int) -> Row:
     """Approve or refuse a waiting grant; its row afterwards.
 
+    Where two must agree, a customer's wish has no approver yet: the first operator takes it over, and it waits for another.
     Raises Refused `grant_decided`, and `second_approver_required` where the one who asked approves.
     """
     row = grant_request(tx, organisation_id, request_id)
     if approve and row["asked_by"] == actor:
         raise Refused("second_approver_required", 403, "Whoever asked for a grant cannot approve it as well.", field="user")
+    if approve and row["state"] == "waiting" and needs_two(tx, organisation_id) and not _may_grant(tx, organisation_id, row):
+        tx.execute("UPDATE grant_request SET asked_by = ?, asked_at = ? WHERE id = ?", actor, now, request_id)
+        told = {"amount": row["amount"], "reference": row["reference"], "request": request_id, "wished_by": row["asked_by"]}
+        tx.audit(now, actor, "credits.request", organisation_id, told)
+        return grant_request(tx, organisation_id, request_id)
     moved = tx.execute(
         "UPDATE grant_request SET state = ?, decided_by = ?, decided_at = ? WHERE id = ? AND state = 'waiting'",
         "granted" if approve else "refused",
@@ -155,6 +170,14 @@ def decide(tx: Transaction, organisation_id: str, request_id: str, approve: bool
     else:
         tx.audit(now, actor, "credits.refuse", organisation_id, {"request": request_id, "reference": row["reference"]})
     return grant_request(tx, organisation_id, request_id)
+
+
+def _may_grant(view: View, organisation_id: str, request: Row) -> bool:
+    """Whether who asked for it may grant; keys and the command line have been let in by their own rights."""
+    kind, _, name = request["asked_by"].partition(":")
+    if kind != "user":
+        return True
+    return CREDITS_GRANT in rights_of(view, find_user(view, organisation_id, name), organisation_id)
 
 
 # --- messages --------------------------------------------------------------------------------------------------------
@@ -197,7 +220,7 @@ def reserve(
 
 def _warn(tx: Transaction, organisation_id: str, balance: Row, now: int) -> None:
     """Tell that credits run low, once per threshold until the next grant."""
-    percent = crossed(balance["available"], balance["full_at"], balance["told"])
+    percent = crossed(balance["available"], balance["full_at"], balance["told"], thresholds.of(tx, organisation_id))
     if percent is not None:
         tx.execute("UPDATE balance SET told = ? WHERE organisation_id = ?", percent, organisation_id)
         tx.audit(now, "gateway", "credits.threshold", organisation_id, {"percent": percent})

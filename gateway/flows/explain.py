@@ -62,29 +62,42 @@ def explain(view: View, message_id: str, organisation_id: str | None, now: int) 
 
 
 def _queued(view: View, message: Row, now: int) -> Explanation:
-    if message["due_at"] > now and message["error"] is not None:
-        text = f"The last attempt was refused ({message['error']}); it is tried again."
-        return Explanation(State.QUEUED, "retry", text, message["due_at"], message["due_at"])
     modem = view.one(
         "SELECT m.state, m.parked FROM sender s JOIN modem m ON m.iccid = s.iccid WHERE s.id = ? ORDER BY m.seen_at DESC LIMIT 1",
         message["sender_id"],
     )
-    if modem is None or modem["state"] != "ready":
-        return Explanation(State.QUEUED, Hold.NO_MODEM, _HOLDS[Hold.NO_MODEM])
-    if modem["parked"]:
-        return Explanation(State.QUEUED, "modem_parked", "The modem is parked; an administrator can start it again.")
-    ahead = view.value(
-        "SELECT COUNT(*) AS n FROM message WHERE state = 'queued' AND sender_id = ? AND (lane < ? OR (lane = ? AND id < ?))",
-        message["sender_id"],
-        message["lane"],
-        message["lane"],
-        message["id"],
+    ahead = int(
+        view.value(
+            "SELECT COUNT(*) AS n FROM message WHERE state = 'queued' AND sender_id = ? AND (lane < ? OR (lane = ? AND id < ?))",
+            message["sender_id"],
+            message["lane"],
+            message["lane"],
+            message["id"],
+        )
     )
     pace = view.one(
         "SELECT s.gap_ms, i.slowest_ms FROM sender s LEFT JOIN sim i ON i.iccid = s.iccid WHERE s.id = ?",
         message["sender_id"],
     )
-    each = 0 if pace is None else max(pace["gap_ms"], pace["slowest_ms"] or 0)
-    return Explanation(
-        State.QUEUED, "queue", f"{ahead} messages are before it in the queue.", None, now + (ahead + 1) * each, ahead
-    )
+    state, parked = (None, False) if modem is None else (modem["state"], bool(modem["parked"]))
+    return in_queue(message, state, parked, 0 if pace is None else pace_ms(pace), ahead, now)
+
+
+def pace_ms(sender: Row) -> int:
+    """How long each message of a number takes: its gap, or its slowest submission where that is longer."""
+    return max(int(sender["gap_ms"]), int(sender["slowest_ms"] or 0))
+
+
+def in_queue(message: Row, modem: str | None, parked: bool, each_ms: int, ahead: int | None, now: int) -> Explanation:
+    """Why a queued message has not left, given its modem's state, its number's pace and its place (None: far behind)."""
+    if message["due_at"] > now and message["error"] is not None:
+        text = f"The last attempt was refused ({message['error']}); it is tried again."
+        return Explanation(State.QUEUED, "retry", text, message["due_at"], message["due_at"])
+    if modem != "ready":
+        return Explanation(State.QUEUED, Hold.NO_MODEM, _HOLDS[Hold.NO_MODEM])
+    if parked:
+        return Explanation(State.QUEUED, "modem_parked", "The modem is parked; an administrator can start it again.")
+    if ahead is None:
+        return Explanation(State.QUEUED, "queue", "Thousands of messages are before it in the queue.")
+    text = f"{ahead} messages are before it in the queue."
+    return Explanation(State.QUEUED, "queue", text, None, now + (ahead + 1) * each_ms, ahead)

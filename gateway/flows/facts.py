@@ -37,6 +37,15 @@ def kept_all(view: View, key: tuple[Any, ...], sql: str, *values: Any) -> list[R
     return rows
 
 
+SETUP_PENDING = "setup.pending"
+"""The setting that stands while a box set up by the wizard is not ready; other boxes never have it."""
+
+
+def is_set_up(view: View) -> bool:
+    """Whether the wizard's checklist is done, or was never begun."""
+    return kept(view, ("setting", SETUP_PENDING), "SELECT 1 AS yes FROM setting WHERE name = ?", SETUP_PENDING) is None
+
+
 def find_user(view: View, organisation_id: str, user: str) -> Row:
     """A user by e-mail address or id. Raises Refused `user_not_found`."""
     column = "id" if user.startswith("usr_") and "@" not in user else "email"
@@ -261,6 +270,7 @@ def facts_for(
         urgent=urgent,
         rights=rights_in(view, user, case),
         is_kind_allowed=is_kind_allowed(view, org["id"], kind, channel),
+        is_set_up=is_set_up(view),
         last_inbound_at=last_inbound(view, candidate) if channel == "whatsapp" else None,
         now=now,
     )

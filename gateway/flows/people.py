@@ -375,9 +375,7 @@ def password_link(tx: Transaction, by: Acting, user: str, now: int) -> tuple[str
     A link made before is worth nothing from then on. Raises Refused.
     """
     row = locked_user(tx, by.organisation_id, user)
-    by.require(tx, USERS_EDIT, row["unit_id"])
-    # who resets somebody's password can become them: an administrator must not become the operator
-    _check_gift(tx, by, row["unit_id"], (), json.loads(row["roles"]))
+    check_may_become(tx, by, row)
     if not row["active"]:
         raise Refused("user_inactive", 409, "This user's account is switched off.", field="id")
     tx.execute("DELETE FROM password_link WHERE user_id = ? OR expires_at <= ?", row["id"], now)
@@ -391,6 +389,12 @@ def password_link(tx: Transaction, by: Acting, user: str, now: int) -> tuple[str
     )
     tx.audit(now, by.actor, "auth.reset_link", row["id"], {"until": until, **by.told})
     return token, until
+
+
+def check_may_become(tx: Transaction, by: Acting, row: Row) -> None:
+    """Who resets somebody's password or second step can become them: an administrator must not become the operator."""
+    by.require(tx, USERS_EDIT, row["unit_id"])
+    _check_gift(tx, by, row["unit_id"], (), json.loads(row["roles"]))
 
 
 def link_holder(view: View, token: str, now: int) -> Row:

@@ -46,10 +46,11 @@ def export(tx: Transaction, by: Acting, delimiter: str, now: int) -> str:
     units = tree(tx, by.organisation_id)
     rows = lists_people.everybody(tx, by.organisation_id)
     tx.audit(now, by.actor, "users.export", by.organisation_id, {"users": len(rows), **by.told})
-    return spreadsheets.write(COLUMNS, [_cells(row, units) for row in rows], delimiter)
+    return spreadsheets.write(COLUMNS, [cells(row, units) for row in rows], delimiter)
 
 
-def _cells(row: Row, units: Mapping[str, Row]) -> list[str]:
+def cells(row: Row, units: Mapping[str, Row]) -> list[str]:
+    """A person as a row of the file."""
     used = row["last_used_at"]
     return [
         row["email"],

@@ -13,12 +13,13 @@ def forget_user(tx: Transaction, organisation_id: str, user: str, actor: str, no
     user_id = row["id"]
     tx.flush()
     tx.execute(
-        "UPDATE app_user SET name = ?, email = ?, password_hash = NULL, version = version + 1 WHERE id = ?",
+        "UPDATE app_user SET name = ?, email = ?, password_hash = NULL, totp_sealed = NULL, totp_since = NULL,"
+        " version = version + 1 WHERE id = ?",
         pseudonym(user_id),
         f"{user_id}{GONE}",
         user_id,
     )
-    for table in ("web_session", "password_link", "case_member", "notice_wish", "notice"):
+    for table in ("web_session", "second_step", "recovery_code", "password_link", "case_member", "notice_wish", "notice"):
         tx.execute(f"DELETE FROM {table} WHERE user_id = ?", user_id)
     tx.execute("DELETE FROM right_grant WHERE user_id = ?", user_id)
     tx.execute("DELETE FROM audit_private WHERE subject = ?", user_id)

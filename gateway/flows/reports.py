@@ -6,7 +6,7 @@ from typing import Any
 
 from gateway.errors import Refused
 from gateway.rules.periods import Period, days, months
-from gateway.store import lists_reports
+from gateway.store import lists_credits, lists_reports
 from gateway.store.database import Row, View
 
 GROUPS = ("user", "country", "user,country", "case", "month")
@@ -52,6 +52,14 @@ def usage(view: View, organisation_id: str, group_by: str, first: date, last: da
         "rows": rows,
         "total": total,
     }
+
+
+def checked_usage(view: View, organisation_id: str, group_by: str, first: date, last: date, zone: str) -> dict[str, Any]:
+    """The same, and beside it what the ledger charged in that period: `ledger`, and whether the two `agree`. Raises Refused."""
+    found = usage(view, organisation_id, group_by, first, last, zone)
+    period = days(first, last, zone)
+    ledger = lists_credits.charged(view, organisation_id, period.start, period.end)
+    return {**found, "ledger": ledger, "agree": ledger == found["total"]["credits"]}
 
 
 def _one(found: dict[lists_reports.Key, dict[str, int]]) -> dict[str, int]:

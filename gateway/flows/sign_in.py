@@ -23,6 +23,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from gateway.flows.facts import grants_of
 from gateway.rules.rights import rights_at
 from gateway.store.database import Row, Transaction, View
+from gateway.store.setup import check_language, check_zone
 
 IDLE_MS: Final = 30 * 60_000
 """A session nobody uses ends after this."""
@@ -38,6 +39,8 @@ TRIES_PER_ADDRESS: Final = 20
 PASSWORD_LEAST: Final = 12
 PASSWORD_MOST: Final = 200
 """Longer ones are refused unread: hashing a megabyte is work for an attacker to give us."""
+HALF_WAY_MS: Final = 5 * 60_000
+"""So long somebody whose password was right may look for their code."""
 _FUTURE_MS: Final = 60_000
 """Stamps further ahead than this come from a clock that was stepped back, and do not count."""
 
@@ -93,6 +96,13 @@ class SignedIn:
 
 
 @dataclass(frozen=True, slots=True)
+class HalfWay:
+    """The password was right, and a code is wanted now (gateway/flows/second_step.py); the token says for whom."""
+
+    token: str
+
+
+@dataclass(frozen=True, slots=True)
 class TurnedAway:
     """Wrong, unknown or switched off (all the same to whoever asks), or locked out until `retry_at`."""
 
@@ -141,42 +151,65 @@ def look_up(view: View, email: str, address: str, now: int) -> Account:
     return Account(email_hash, user, _locked_until(view, email_hash, network(address), now))
 
 
-def settle(tx: Transaction, account: Account, right: bool, address: str, now: int) -> SignedIn | TurnedAway:
-    """Write down how an attempt ended: a session, or one more failure and perhaps a lockout. All of it is audited."""
+def settle(tx: Transaction, account: Account, right: bool, address: str, now: int) -> SignedIn | HalfWay | TurnedAway:
+    """Write down how an attempt ended: a session, a wanted code, or one more failure and perhaps a lockout; all audited."""
     place = network(address)
     retry_at = _locked_until(tx, account.email_hash, place, now)
     if retry_at is not None:
         return TurnedAway(retry_at)
     user = account.user
     if user is not None:  # the account may have changed while the password was checked
-        fresh = tx.one("SELECT active, password_hash FROM app_user WHERE id = ?", user["id"])
+        fresh = tx.one("SELECT active, password_hash, totp_since FROM app_user WHERE id = ?", user["id"])
         same = fresh is not None and fresh["password_hash"] == user["password_hash"]
         if right and same and fresh is not None and fresh["active"]:
-            return _admit(tx, user["id"], account.email_hash, address, now)
-    return _turn_away(tx, account, right, address, now)
+            if fresh["totp_since"] is not None:
+                return _ask_for_code(tx, user["id"], now)
+            return admit(tx, user["id"], account.email_hash, address, now)
+    return turn_away(tx, account, _reason(account, right), address, now)
 
 
-def _admit(tx: Transaction, user_id: str, email_hash: str, address: str, now: int) -> SignedIn:
+def _ask_for_code(tx: Transaction, user_id: str, now: int) -> HalfWay:
+    tx.execute("DELETE FROM second_step WHERE created_at <= ? OR created_at > ?", now - HALF_WAY_MS, now + _FUTURE_MS)
+    token = secrets.token_urlsafe(32)
+    tx.execute("INSERT INTO second_step (token_hash, user_id, created_at) VALUES (?, ?, ?)", session_name(token), user_id, now)
+    return HalfWay(token)
+
+
+def admit(
+    tx: Transaction, user_id: str, email_hash: str, address: str, now: int, told: Mapping[str, Any] | None = None
+) -> SignedIn:
+    """Let somebody in who has proved who they are: a fresh session, and their failures are forgotten."""
     tx.execute("DELETE FROM login_failure WHERE email_hash = ?", email_hash)
     tx.execute("DELETE FROM web_session WHERE seen_at <= ? OR created_at <= ?", now - IDLE_MS, now - ABSOLUTE_MS)
     token = open_session(tx, user_id, address, now)
     tx.execute("UPDATE app_user SET last_used_at = ? WHERE id = ?", now, user_id)
-    tx.audit(now, f"user:{user_id}", "auth.login", user_id, private=address)
+    tx.audit(now, f"user:{user_id}", "auth.login", user_id, dict(told or {}), private=address)
     return SignedIn(token, user_id)
 
 
-def _turn_away(tx: Transaction, account: Account, right: bool, address: str, now: int) -> TurnedAway:
+def _reason(account: Account, right: bool) -> str:
+    """Why somebody is turned away, for the audit."""
+    user = account.user
+    return "unknown" if user is None else "password" if not right else "changed" if user["active"] else "inactive"
+
+
+def turn_away(tx: Transaction, account: Account, reason: str, address: str, now: int) -> TurnedAway:
+    """Note a failed attempt, and a lockout where it was one too many."""
     place = network(address)
     tx.execute("DELETE FROM login_failure WHERE at <= ? OR at > ?", now - WINDOW_MS, now + _FUTURE_MS)
     tx.execute("INSERT INTO login_failure (email_hash, address, at) VALUES (?, ?, ?)", account.email_hash, place, now)
     user = account.user
     subject = f"login:{account.email_hash[:16]}" if user is None else str(user["id"])
-    reason = "unknown" if user is None else "password" if not right else "changed" if user["active"] else "inactive"
     tx.audit(now, "web:anonymous", "auth.fail", subject, {"reason": reason}, private=address)
     retry_at = _locked_until(tx, account.email_hash, place, now)
     if retry_at is not None:
         tx.audit(now, "web:anonymous", "auth.lockout", subject, {"until": retry_at}, private=address)
     return TurnedAway(retry_at)
+
+
+def locked_until(view: View, email_hash: str, address: str, now: int) -> int | None:
+    """The same for an address as it came; for what else is guessed at, under a hash of its own."""
+    return _locked_until(view, email_hash, network(address), now)
 
 
 def _locked_until(view: View, email_hash: str, place: str, now: int) -> int | None:
@@ -219,7 +252,7 @@ def resume(view: View, token: str, now: int) -> Viewer | None:
     """The person behind a token, or None where the session has ended or the person was switched off."""
     row = view.one(
         "SELECT s.token_hash, s.created_at, s.seen_at, u.id, u.organisation_id, u.name, u.email, u.roles,"
-        " o.name AS organisation, o.zone, o.language"
+        " o.name AS organisation, COALESCE(u.zone, o.zone) AS zone, COALESCE(u.language, o.language) AS language"
         " FROM web_session s JOIN app_user u ON u.id = s.user_id JOIN organisation o ON o.id = u.organisation_id"
         " WHERE s.token_hash = ? AND u.active = 1",
         session_name(token),
@@ -274,8 +307,17 @@ def sign_out_others(tx: Transaction, viewer: Viewer, now: int) -> int:
     return ended
 
 
+def sign_out_one(tx: Transaction, viewer: Viewer, session: str, now: int) -> bool:
+    """End one of this person's sessions by its name; False where it has ended already."""
+    ended = tx.execute("DELETE FROM web_session WHERE token_hash = ? AND user_id = ?", session, viewer.user_id)
+    if ended:
+        tx.audit(now, viewer.actor, "auth.revoke", viewer.user_id, {"sessions": 1})
+    return bool(ended)
+
+
 def revoke(tx: Transaction, user_id: str, *, keep: str = "") -> int:
-    """End this person's sessions but the one named `keep`."""
+    """End this person's sessions but the one named `keep`, and logins that wait for a code."""
+    tx.execute("DELETE FROM second_step WHERE user_id = ?", user_id)
     return tx.execute("DELETE FROM web_session WHERE user_id = ? AND token_hash <> ?", user_id, keep)
 
 
@@ -288,15 +330,38 @@ def change_password(
     tx: Transaction, viewer: Viewer, account: Account, right: bool, password_hash: str, address: str, now: int
 ) -> TurnedAway | int:
     """Set a new password and end every other session (how many); a wrong current one counts as a failed login."""
-    retry_at = _locked_until(tx, account.email_hash, network(address), now)
-    if retry_at is not None:
-        return TurnedAway(retry_at)
-    if not right:
-        return _turn_away(tx, account, right, address, now)
+    turned = check_again(tx, account, right, address, now)
+    if turned is not None:
+        return turned
     tx.execute("UPDATE app_user SET password_hash = ?, version = version + 1 WHERE id = ?", password_hash, viewer.user_id)
     ended = revoke(tx, viewer.user_id, keep=viewer.session)
     tx.audit(now, viewer.actor, "auth.password", viewer.user_id, {"sessions_ended": ended}, private=address)
     return ended
+
+
+def check_again(tx: Transaction, account: Account, right: bool, address: str, now: int) -> TurnedAway | None:
+    """A signed-in person has typed their password once more (`right`: it was): None lets them go on."""
+    retry_at = _locked_until(tx, account.email_hash, network(address), now)
+    if retry_at is not None:
+        return TurnedAway(retry_at)
+    return None if right else turn_away(tx, account, _reason(account, right), address, now)
+
+
+def change_looks(tx: Transaction, viewer: Viewer, language: str | None, zone: str | None, now: int) -> None:
+    """In which language and zone somebody reads the pages; None is the organisation's. Raises Refused for an unknown zone."""
+    if language is not None:
+        check_language(language)
+    if zone is not None:
+        check_zone(zone)
+    tx.execute("UPDATE app_user SET language = ?, zone = ?, version = version + 1 WHERE id = ?", language, zone, viewer.user_id)
+    tx.audit(now, viewer.actor, "user.update", viewer.user_id, {"changed": ["language", "zone"]})
+
+
+def looks(view: View, user_id: str) -> Row:
+    """Somebody's own `language` and `zone`; None where they follow the organisation."""
+    row = view.one("SELECT language, zone FROM app_user WHERE id = ?", user_id)
+    assert row is not None
+    return row
 
 
 def network(address: str) -> str:

@@ -48,6 +48,13 @@ def set_modem(tx: Transaction, gateway: str, name: str, now: int, **columns: Any
             tx.event(now, organisation["id"], "modem.state", row_id, {"modem_id": row_id, **data})
 
 
+def publish_key(tx: Transaction, gateway: str, public: str) -> None:
+    """Let pages seal PINs for this gateway. With another key than before, PINs given on pages are worth nothing any more."""
+    if tx.value("SELECT pin_key FROM gateway WHERE name = ?", gateway) != public:
+        tx.execute("UPDATE gateway SET pin_key = ? WHERE name = ?", public, gateway)
+        tx.execute("DELETE FROM sim_pin WHERE gateway = ?", gateway)
+
+
 def forget_absent(tx: Transaction, gateway: str, names: list[str], now: int) -> None:
     """Modems that left the configuration hold no SIM any more."""
     for row in tx.all("SELECT name FROM modem WHERE gateway = ? AND state <> 'removed'", gateway):

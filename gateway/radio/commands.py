@@ -5,6 +5,8 @@ import logging
 from typing import Any
 
 from gateway.clock import Clock
+from gateway.flows import modem_commands
+from gateway.radio import self_test
 from gateway.store.database import Database, Row, Transaction, compact
 from modem.driver import Modem
 from modem.errors import ModemError, PortLost
@@ -24,13 +26,20 @@ def run_waiting(database: Database, clock: Clock, gateway: str, name: str, modem
     if row["expires_at"] <= now:
         _end(database, row["id"], "expired", {"error": "nobody could run it in time"}, clock.now_ms())
         return True
+    if row["verb"] not in ("park", "unpark") and _is_submitting(database, gateway, name):
+        # between messages nothing is on the air, but a part of an earlier life may still wait for its report (design.md §4)
+        _end(database, row["id"], "failed", {"error": "a message may still be leaving"}, clock.now_ms())
+        return True
     if not _begin(database, row["id"]):
         return True
     if row["verb"] in ("park", "unpark"):
         _park(database, gateway, name, row, clock.now_ms())
         return True
     try:
-        result = _VERBS[row["verb"]](modem, json.loads(row["args"]))
+        if row["verb"] == "test":
+            result = self_test.run(modem, lambda so_far: _tell(database, row["id"], so_far))
+        else:
+            result = _VERBS[row["verb"]](modem, json.loads(row["args"]))
     except PortLost as error:
         _end(database, row["id"], "failed", {"error": str(error)}, clock.now_ms())
         raise
@@ -54,6 +63,17 @@ def _end(database: Database, command_id: str, state: str, result: dict[str, Any]
     database.transact(step)
 
 
+def _tell(database: Database, command_id: str, so_far: dict[str, Any]) -> None:
+    """How far a long command has come, for whoever watches."""
+    sql = "UPDATE command SET result = ? WHERE id = ? AND state = 'running'"
+    database.transact(lambda tx: tx.execute(sql, compact(so_far), command_id))
+
+
+def _is_submitting(database: Database, gateway: str, name: str) -> bool:
+    with database.read() as view:
+        return modem_commands.is_submitting(view, gateway, name)
+
+
 def _park(database: Database, gateway: str, name: str, row: Row, now: int) -> None:
     """A parked modem sends nothing and still receives."""
 
@@ -75,18 +95,11 @@ def _ussd(modem: Modem, args: dict[str, Any]) -> dict[str, Any]:
     return {"text": answer.text, "status": answer.status}
 
 
-def _test(modem: Modem, _args: dict[str, Any]) -> dict[str, Any]:
-    """A self test that writes nothing to the network."""
-    modem.probe()
-    signal, registration = modem.signal(), modem.registration()
-    return {"signal_dbm": signal.dbm, "registered": registration.is_registered, "operator": modem.network()}
-
-
 def _reset(modem: Modem, _args: dict[str, Any]) -> dict[str, Any]:
     """Initialise again; a deeper reset belongs to the recovery ladder."""
     modem.start()
     return {"initialised": True}
 
 
-_VERBS = {"query": _query, "ussd": _ussd, "test": _test, "reset": _reset}
-VERBS = (*_VERBS, "park", "unpark")
+_VERBS = {"query": _query, "ussd": _ussd, "reset": _reset}
+VERBS = (*_VERBS, "test", "park", "unpark")

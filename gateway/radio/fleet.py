@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from gateway import keys
 from gateway.clock import Clock
 from gateway.config import Config
 from gateway.flows import stations
@@ -18,11 +19,13 @@ class Fleet:
     ) -> None:
         pins = {sim.iccid: sim.pin_file for sim in config.sims if sim.pin_file is not None}
         name = config.gateway.name
+        own_key = keys.gateway_key(config.gateway.state_dir)
         with database.write() as tx:
+            stations.publish_key(tx, name, keys.public_half(own_key))
             stations.forget_absent(tx, name, [modem.name for modem in config.modems], clock.now_ms())
         self.workers = [
             Worker(
-                Post(name, epoch, modem.name, modem.port, modem.imei, modem.dialect, len(config.modems), pins),
+                Post(name, epoch, modem.name, modem.port, modem.imei, modem.dialect, len(config.modems), pins, own_key),
                 database,
                 clock,
                 desk,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from gateway.flows import stations
+from gateway.flows import pins, stations
 from gateway.store.database import Transaction
 
 Transact = Callable[[Callable[[Transaction, int], object]], None]
@@ -16,17 +16,14 @@ class OncePerCard:
         self._transact = transact
 
     def may_try(self, iccid: str | None, tries_left: int | None) -> bool:
-        """Only with all tries left, and only once; the mark is on disk when this returns True."""
-        if iccid is None or (tries_left is not None and tries_left < 3):
+        """Only once, and below three tries only what a person has just given knowing that (flows/pins.py); on disk by then."""
+        if iccid is None:
             return False
         allowed = False
 
         def step(tx: Transaction, now: int) -> None:
             nonlocal allowed
-            stations.sim_seen(tx, iccid, "", now)
-            if not stations.sim_memory(tx, iccid).pin_refused:
-                stations.remember_sim(tx, iccid, pin_refused=1)
-                allowed = True
+            allowed = pins.allow(tx, iccid, tries_left, now)
 
         self._transact(step)
         return allowed

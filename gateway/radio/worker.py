@@ -12,11 +12,13 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
+from gateway import keys
 from gateway.clock import Clock
 from gateway.errors import LeaseLost
-from gateway.flows import settle, stations
+from gateway.flows import pins, settle, stations
 from gateway.flows.claim import Claimed, Station, check_epoch, claim
 from gateway.flows.endings import StateMoved
 from gateway.flows.receive import Desk
@@ -53,6 +55,7 @@ POLL_S = 1.0
 GAUGE_S = 10.0
 SWEEP_S = 60.0
 REOPEN_S = 1.0
+SIM_AGAIN_S = 10.0
 SAMPLE_MS = 60_000
 LONGEST_VALIDITY_MIN = 63 * 7 * 24 * 60
 
@@ -69,6 +72,8 @@ class Post:
     dialect: str
     modems: int
     pin_files: dict[str, Path]
+    own_key: bytes | None = None
+    """Opens PINs that were typed on a page."""
 
 
 @dataclass(slots=True)
@@ -137,8 +142,11 @@ class Worker(threading.Thread):
                 self._on_failure()
                 return
             except SimProblem as error:
-                self._set_state("sim", f"{error.kind.value}: {error.detail}")
-                pause = 10.0
+                self._set_state(
+                    "sim", f"{error.kind.value}: {error.detail}", locked_iccid=error.iccid, pin_tries=error.tries_left
+                )
+                self._pause(SIM_AGAIN_S, unless=partial(self._has_fresh_pin, error.iccid))
+                continue
             except PortLost as error:
                 self._set_state("absent", error.reason)
             except ModemRestarted as error:
@@ -160,12 +168,14 @@ class Worker(threading.Thread):
         self._close()
         self._database.close()
 
-    def _pause(self, seconds: float) -> None:
-        """Wait without a port; a stop ends it at once."""
+    def _pause(self, seconds: float, *, unless: Callable[[], bool] | None = None) -> None:
+        """Wait without a port; a stop ends it at once, and so does what `unless` finds when somebody rings."""
         until = self._clock.monotonic() + seconds
         while not self._stopping.is_set() and (left := until - self._clock.monotonic()) > 0:
             if self._clock.wait((self._bell,), left):
                 self._hush()
+                if unless is not None and unless():
+                    break
         self.beat = self._clock.monotonic()
 
     def _hush(self) -> None:
@@ -208,6 +218,8 @@ class Worker(threading.Thread):
                 model=identity.model,
                 revision=identity.revision,
                 smsc=identity.smsc,
+                pin_tries=None,
+                locked_iccid=None,
                 state="ready",
                 reason="",
                 seen_at=now,
@@ -519,11 +531,10 @@ class Worker(threading.Thread):
 
         self._transact(step)
 
-    def _set_state(self, state: str, reason: str) -> None:
+    def _set_state(self, state: str, reason: str, **columns: object) -> None:
+        told = {"state": state, "reason": reason, **columns}
         try:
-            self._transact(
-                lambda tx, now: stations.set_modem(tx, self.post.gateway, self.post.name, now, state=state, reason=reason)
-            )
+            self._transact(lambda tx, now: stations.set_modem(tx, self.post.gateway, self.post.name, now, **told))
         except (StoreUnavailable, LeaseLost) as error:
             log.error("modem=%s state=%s not_stored=%s", self.post.name, state, error)
 
@@ -537,9 +548,24 @@ class Worker(threading.Thread):
         self._database.transact(checked)
 
     def _pin(self, iccid: str | None) -> str | None:
-        """The PIN configured for this very card."""
+        """The PIN for this very card: the one last typed on a page, else the configured one."""
+        with self._database.read() as view:
+            sealed = None if iccid is None else pins.sealed_for(view, iccid, self.post.gateway)
+        if sealed is not None and self.post.own_key is not None:
+            try:
+                return keys.unseal_own(self.post.own_key, sealed)
+            except keys.NotSealedHere as error:
+                log.error("modem=%s pin=unreadable %s", self.post.name, error)
         file = self.post.pin_files.get(iccid or "")
         return None if file is None else file.read_text().strip()
+
+    def _has_fresh_pin(self, iccid: str | None) -> bool:
+        """Whether somebody has typed a PIN for the card that was found locked."""
+        try:
+            with self._database.read() as view:
+                return iccid is not None and pins.is_fresh(view, iccid)
+        except StoreUnavailable:
+            return False
 
     def _close(self) -> None:
         self._station = None

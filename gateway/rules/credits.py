@@ -1,19 +1,19 @@
 """Thresholds of a balance, and months of an allowance. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 THRESHOLDS: Final = (20, 5, 0)
-"""Percent of the balance after the last grant at which `credits.low` is told (S16)."""
+"""Percent of the balance after the last grant at which `credits.low` is told (S16), unless an organisation has others."""
 ARMED: Final = 100
 """Nothing told since the last grant."""
 
 
-def crossed(available: int, full: int, told: int) -> int | None:
+def crossed(available: int, full: int, told: int, thresholds: Sequence[int] = THRESHOLDS) -> int | None:
     """The lowest threshold (percent of `full`) that a balance has come down to, if it is lower than the last one told."""
-    reached = [percent for percent in THRESHOLDS if available * 100 <= full * percent]
+    reached = [percent for percent in thresholds if available * 100 <= full * percent]
     return min(reached) if reached and min(reached) < told else None
 
 

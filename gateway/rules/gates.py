@@ -47,6 +47,8 @@ class Facts:
     """The sender's modem is away and nobody may stand in: the message waits for it."""
     stands_in_for: str | None = None
     """The sticky sender whose place this one takes while its modem is away."""
+    is_set_up: bool = True
+    """The set-up's checklist is done."""
     urgent: bool = False
     """The recruiter asks for any hour."""
     last_inbound_at: int | None = None
@@ -85,6 +87,13 @@ def user_may_override(facts: Facts) -> Verdict:
             field="urgent",
             facts={"right": QUIET_HOURS_OVERRIDE},
         )
+    return None
+
+
+def box_is_set_up(facts: Facts) -> Verdict:
+    """S29: nothing leaves before sender, country, opt-in, its texts and the sender's identity are there."""
+    if not facts.is_set_up:
+        raise Refused("not_set_up", 409, "This box is still being set up: sending is off until the checklist at /setup is done.")
     return None
 
 
@@ -214,6 +223,7 @@ def whatsapp_window_is_open(facts: Facts) -> Verdict:
 GATES: tuple[Gate, ...] = (
     user_may_send,
     user_may_override,
+    box_is_set_up,
     channel_is_enabled,
     number_is_mobile,
     country_is_enabled,

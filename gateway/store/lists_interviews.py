@@ -81,3 +81,13 @@ def context(view: View, row: Row) -> tuple[Row, Row, Row]:
     if candidate is None or case is None or organisation is None:
         raise LookupError(row["id"])
     return candidate, case, organisation
+
+
+def coming_slots(view: View, case_id: str, now: int) -> list[Row]:
+    """Slots of a case that lie ahead, by time."""
+    return view.all("SELECT * FROM slot WHERE case_id = ? AND starts_at > ? ORDER BY starts_at, id LIMIT 100", case_id, now)
+
+
+def free_slots(view: View, case_id: str, now: int) -> list[Row]:
+    """Those of them that still have a place."""
+    return [row for row in coming_slots(view, case_id, now) if row["taken"] < row["capacity"]]

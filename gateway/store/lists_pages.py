@@ -1,16 +1,15 @@
-"""What the admin pages show, read in one go each: messages, modems, credits.
+"""What the admin pages show, read in one go each: messages, modems.
 
 Lists are paged by key, newest first (`before` is the last key of the page above), never by OFFSET. Knows nothing of
-words, colours or time zones but the one passed in for cutting days.
+words, colours or time zones.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
 
 from gateway.rules.lifecycle import State
-from gateway.store import lists_messages, lists_web
+from gateway.store import lists_messages
 from gateway.store.database import Row, View
 
 STALE_MS: Final = 45_000
@@ -141,41 +140,6 @@ class ModemLine:
     def is_stale(self, now: int) -> bool:
         """Whether its gateway has been silent for so long that nothing here can be believed."""
         return self.heartbeat_at is None or now - self.heartbeat_at > STALE_MS
-
-
-@dataclass(frozen=True, slots=True)
-class LedgerLine:
-    """One entry of the ledger: `amount` moved the balance, `charged` is what a settled message cost."""
-
-    id: int
-    at: int
-    kind: str
-    amount: int
-    charged: int
-    reference: str | None
-    message_id: str | None
-    by: str
-
-
-@dataclass(frozen=True, slots=True)
-class Day:
-    """The balance at the end of a day (today: now), and what was reserved and topped up on it."""
-
-    date: date
-    balance: int
-    spent: int
-    granted: int
-
-
-@dataclass(frozen=True, slots=True)
-class Credits:
-    """An organisation's credits: balance, a page of the ledger, the last days."""
-
-    available: int
-    reserved: int
-    lines: list[LedgerLine]
-    older: int | None
-    days: list[Day]
 
 
 def messages(
@@ -334,78 +298,6 @@ def modems(view: View) -> list[ModemLine]:
         )
         for row in rows
     ]
-
-
-def credits(
-    view: View,
-    organisation_id: str,
-    *,
-    now: int,
-    zone: tzinfo,
-    before: int | None = None,
-    limit: int = 50,
-    days: int = 30,
-) -> Credits:
-    """Balance, ledger and the balance of the last days (days as in `zone`)."""
-    balance = view.one("SELECT available, reserved FROM balance WHERE organisation_id = ?", organisation_id)
-    rows = lists_web.ledger(view, organisation_id, before, limit)
-    names = _actors(view, {row["actor"] for row in rows})
-    lines = [
-        LedgerLine(
-            id=row["id"],
-            at=row["at"],
-            kind=row["kind"],
-            amount=row["amount"],
-            charged=row["charged"],
-            reference=row["reference"],
-            message_id=row["message_id"],
-            by=names[row["actor"]],
-        )
-        for row in rows[:limit]
-    ]
-    available, reserved = (0, 0) if balance is None else (balance["available"], balance["reserved"])
-    history = _days(view, organisation_id, available, now, zone, days)
-    return Credits(available, reserved, lines, lines[-1].id if len(rows) > limit else None, history)
-
-
-def _days(view: View, organisation_id: str, available: int, now: int, zone: tzinfo, count: int) -> list[Day]:
-    """Backwards from today's balance, so that the chart ends at the figure beside it."""
-    today = datetime.fromtimestamp(now / 1000, zone).date()
-    first = today - timedelta(days=count - 1)
-    start = int(datetime(first.year, first.month, first.day, tzinfo=zone).timestamp() * 1000)
-    moved: dict[date, int] = {}
-    granted: dict[date, int] = {}
-    for row in view.all(
-        # by quarter of an hour: no zone is offset by less
-        "SELECT at / 900000 AS quarter, kind, SUM(amount) AS total FROM ledger WHERE organisation_id = ? AND at >= ?"
-        " GROUP BY at / 900000, kind",
-        organisation_id,
-        start,
-    ):
-        day = min(today, datetime.fromtimestamp(row["quarter"] * 900, UTC).astimezone(zone).date())
-        moved[day] = moved.get(day, 0) + int(row["total"])
-        if row["kind"] == "grant":
-            granted[day] = granted.get(day, 0) + int(row["total"])
-    history: list[Day] = []
-    balance = available
-    for back in range(count):
-        day = today - timedelta(days=back)
-        change, grant = moved.get(day, 0), granted.get(day, 0)
-        history.append(Day(day, balance, grant - change, grant))
-        balance -= change
-    return history[::-1]
-
-
-def _actors(view: View, actors: set[str]) -> dict[str, str]:
-    """Names for actor strings: people and keys by name, the rest as they are."""
-    names = {actor: actor for actor in actors}
-    for kind, table in (("user", "app_user"), ("key", "api_key")):
-        ids = sorted(actor.partition(":")[2] for actor in actors if actor.startswith(f"{kind}:"))
-        if ids:
-            marks = ", ".join("?" * len(ids))
-            for row in view.all(f"SELECT id, name FROM {table} WHERE id IN ({marks})", *ids):
-                names[f"{kind}:{row['id']}"] = row["name"]
-    return names
 
 
 def _scope(organisation_id: str, member: str | None) -> tuple[str, list[str]]:

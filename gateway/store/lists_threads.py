@@ -48,9 +48,10 @@ class Within:
 
 _THREAD = (
     "SELECT t.*, c.ref AS candidate_ref, c.first_name, c.last_name, k.ref AS case_ref, k.title AS case_title,"
-    " a.email AS assignee, w.email AS author, s.number AS sender, o.name AS company, COALESCE(r.place, 0) AS seen FROM thread t"
-    " JOIN organisation o ON o.id = t.organisation_id LEFT JOIN candidate c ON c.id = t.candidate_id"
-    " LEFT JOIN hiring_case k ON k.id = t.case_id LEFT JOIN app_user a ON a.id = t.assignee_id"
+    " a.email AS assignee, a.name AS assignee_name, w.email AS author, s.number AS sender, o.name AS company,"
+    " COALESCE(r.place, 0) AS seen FROM thread t JOIN organisation o ON o.id = t.organisation_id"
+    " LEFT JOIN candidate c ON c.id = t.candidate_id LEFT JOIN hiring_case k ON k.id = t.case_id"
+    " LEFT JOIN app_user a ON a.id = t.assignee_id"
     " LEFT JOIN app_user w ON w.id = t.author_id LEFT JOIN sender s ON s.id = t.sender_id"
     " LEFT JOIN read_mark r ON r.thread_id = t.id AND r.user_id = ?"
 )
@@ -59,11 +60,11 @@ _THREAD = (
 def threads(view: View, organisation_id: str, wanted: Wanted, within: Within | None, after: str | None, limit: int) -> list[Row]:
     """Threads, the one with the newest traffic first; `within` limits them to what a user may read."""
     where, values = _wanted(view, organisation_id, wanted, after)
-    allowed, allows = _allowed(within)
+    mine, allows = allowed(within)
     walks: list[str] = []
     walked: list[Any] = []
     for place in _places(wanted):
-        walk = f"{_PLAIN} WHERE {place}{allowed}{where} ORDER BY t.last_at DESC, t.id DESC LIMIT ?"
+        walk = f"{_PLAIN} WHERE {place}{mine}{where} ORDER BY t.last_at DESC, t.id DESC LIMIT ?"
         walks.append(f"SELECT * FROM ({walk}) AS s{len(walks)}")
         walked += [wanted.reader, organisation_id, *allows, *values, limit + 1]
     newest = view.all(f"{' UNION ALL '.join(walks)} ORDER BY last_at DESC, id DESC LIMIT ?", *walked, limit + 1)
@@ -124,7 +125,7 @@ def _wanted(view: View, organisation_id: str, wanted: Wanted, after: str | None)
     return " AND ".join(where), values
 
 
-def _allowed(within: Within | None) -> tuple[str, list[Any]]:
+def allowed(within: Within | None) -> tuple[str, list[Any]]:
     """What a user may read: their teams' cases in some units, all cases of others, and perhaps what belongs to no case."""
     if within is None:
         return "", []
@@ -144,6 +145,14 @@ def _allowed(within: Within | None) -> tuple[str, list[Any]]:
     if within.without_case:
         shares.append("t.case_id IS NULL")
     return f" AND ({' OR '.join(shares) or '1 = 0'})", values
+
+
+def of_ids(view: View, thread_ids: Sequence[str], reader: str | None) -> dict[str, Row]:
+    """Threads by their ids."""
+    if not thread_ids:
+        return {}
+    marks = ", ".join("?" * len(thread_ids))
+    return {row["id"]: row for row in view.all(f"{_THREAD} WHERE t.id IN ({marks})", reader, *thread_ids)}
 
 
 def thread(view: View, organisation_id: str, thread_id: str, reader: str | None) -> Row:

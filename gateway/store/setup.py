@@ -347,6 +347,7 @@ def set_password(tx: Transaction, user: Row, password_hash: str, actor: str, now
     """Set a password (its argon2 hash) and end every session of that person."""
     tx.execute("UPDATE app_user SET password_hash = ?, version = version + 1 WHERE id = ?", password_hash, user["id"])
     tx.execute("DELETE FROM web_session WHERE user_id = ?", user["id"])
+    tx.execute("DELETE FROM second_step WHERE user_id = ?", user["id"])
     tx.audit(now, actor, "auth.reset", user["id"])
 
 

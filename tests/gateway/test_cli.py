@@ -22,7 +22,7 @@ NAMES = sorted(path.stem for path in (Path(schema.__file__).parent / "migrations
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = [
     *("demo", "run", "gateway", "web", "init", "apply", "migrate", "check", "send", "queue", "audit", "modems"),
-    *("key", "user", "credit", "pdu", "simulate-modem", "dev-fill"),
+    *("key", "user", "credit", "pdu", "simulate-modem", "dev-fill", "setup-code"),
 ]
 
 

@@ -32,6 +32,7 @@ BAD: list[tuple[dict[str, Any], str, int]] = [
     ({"rights": frozenset()}, "permission_denied", 403),
     ({"on_team": False}, "not_on_hiring_team", 403),
     ({"user": {"active": 1, "roles": '["recruiter"]', "seat": 0}}, "seat_required", 403),
+    ({"is_set_up": False}, "not_set_up", 409),
     ({"sms_enabled": False}, "channel_disabled", 409),
     ({"candidate": {"phone_state": "invalid", "country": None}}, "invalid_number", 422),
     ({"country": None}, "country_disabled", 409),

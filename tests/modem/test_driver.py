@@ -10,7 +10,7 @@ import pytest
 from gsmmodem.exceptions import CommandError, GsmModemException, TimeoutException
 from gsmmodem.modem import GsmModem
 
-from modem import faults
+from modem import commands, faults
 from modem.driver import Modem, Registration, Stored, Submitted
 from modem.errors import (
     ModemError,
@@ -273,6 +273,29 @@ def test_a_wrong_pin_is_tried_once_and_never_again() -> None:
             other.start()
         assert (problem.value.kind, problem.value.tries_left) == (SimTrouble.PIN_WITHHELD, 2)
         other.close()
+
+
+@pytest.mark.parametrize(("wasted", "tried"), [(1, True), (2, False)])
+def test_below_three_tries_the_guard_decides_and_the_last_one_is_never_written(wasted: int, tried: bool) -> None:
+    with SimulatedModem(clock=FastClock(SPEED), pin="4711") as stick:
+        for _ in range(wasted):
+            careless = Modem(stick.link, clock=FastClock(SPEED), pin="0000", pin_guard=Guard(stick))
+            careless.open()
+            with pytest.raises(SimProblem):
+                careless.start()
+            careless.close()
+        guard = Guard(stick)
+        modem = Modem(stick.link, clock=FastClock(SPEED), pin="4711", pin_guard=guard)
+        modem.open()
+        if tried:
+            modem.start()
+        else:
+            with pytest.raises(SimProblem) as problem:
+                modem.start()
+            assert (problem.value.kind, problem.value.tries_left) == (SimTrouble.PIN_WITHHELD, 1)
+            assert problem.value.iccid
+        assert bool(guard.asked) is tried
+        modem.close()
 
 
 def test_a_guard_that_says_no_is_obeyed() -> None:
@@ -823,6 +846,35 @@ def test_a_ussd_answer_is_waited_for_and_its_session_closed() -> None:
         with pytest.raises(ValueError, match="USSD"):
             modem.ussd('*100#",15;+CMGD=1')
         modem.close()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "**04*1234*5678*5678#",
+        "**05*12345678*1234*1234#",
+        "**21*+46701740698#",
+        "*21#",
+        "##002#",
+        "#61#",
+        "*33*0000#",
+        "*03*330*1*2*2#",
+    ],
+)
+def test_ussd_codes_that_change_card_or_subscription_never_reach_the_wire(code: str) -> None:
+    with scripted({}) as far_end:
+        modem = Modem(far_end.port, clock=FastClock(5))
+        modem.open()
+        modem.start()
+        with pytest.raises(ValueError, match="changes the SIM card or the subscription"):
+            modem.ussd(code)
+        assert not [line for line in far_end.heard if line.startswith("AT+CUSD=1")]
+        modem.close()
+
+
+@pytest.mark.parametrize("code", ["*100#", "*#06#", "*#21#", "#123#", "*333#", "*111*2#", "*130*1*2#", "*35#"])
+def test_ussd_codes_that_ask_are_taken(code: str) -> None:
+    assert code in commands.ussd(code).text
 
 
 @pytest.mark.parametrize(
