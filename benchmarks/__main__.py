@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from benchmarks import box, codec, figures, http, idle, importing, radio, store
+from benchmarks import box, codec, figures, http, idle, importing, pages, radio, store
 
 GROUPS: dict[str, Callable[[Path, bool], Iterator[figures.Figure]]] = {
     "radio": radio.measure,
@@ -19,6 +19,7 @@ GROUPS: dict[str, Callable[[Path, bool], Iterator[figures.Figure]]] = {
     "store": store.measure,
     "idle": idle.measure,
     "codec": codec.measure,
+    "pages": pages.measure,
 }
 RESULTS = Path(__file__).parent / "results.json"
 

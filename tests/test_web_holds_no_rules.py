@@ -18,7 +18,7 @@ WEB = sorted((ROOT / "web").rglob("*.py"))
 PAGES = sorted(path for path in (ROOT / "web/templates").rglob("*") if path.is_file())
 
 SQL = re.compile(
-    r"\b(?:SELECT\b.+\bFROM|INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|ORDER\s+BY|GROUP\s+BY|LEFT\s+JOIN"
+    r"\b(?:(?<![</-])SELECT\b.+\bFROM|INSERT\s+(?:OR\s+\w+\s+)?INTO|UPDATE\s+\w+\s+SET|DELETE\s+FROM|ORDER\s+BY|GROUP\s+BY|LEFT\s+JOIN"
     r"|WHERE\s+\w+(?:\.\w+)?\s*(?:=|<|>|IN\b|IS\b)|(?:CREATE|ALTER|DROP)\s+(?:TABLE|INDEX)|PRAGMA\s+\w+)",
     re.IGNORECASE | re.DOTALL,
 )

@@ -90,6 +90,7 @@ def serve(settings: Config, *, reuse_port: bool) -> int:
         if settings.web.candidate_listen is not None:
             doors.append(_candidates_door(settings, app, certificate, reuse_port=reuse_port))
         log.info("listening url=%s pid=%d", _url(settings, server.port), os.getpid())
+        _announce(database, time_source.now_ms(), _url(settings, server.port))
         while not stopping.wait(RENEWAL_LOOK_S):
             fresh = certificates.for_web(settings.web, settings.gateway.state_dir, time_source.now_ms())
             if fresh is not None:
@@ -101,6 +102,15 @@ def serve(settings: Config, *, reuse_port: bool) -> int:
         return 0
     finally:
         database.close()
+
+
+def _announce(database: Any, now: int, url: str) -> None:
+    """On a box where nobody can sign in yet: the set-up's code, on the console."""
+    from gateway.flows import setting_up
+
+    code = setting_up.announce(database, "web", now)
+    if code is not None:
+        print(setting_up.on_the_console(code, url), flush=True)
 
 
 def _candidates_door(settings: Config, app: Any, certificate: Any, *, reuse_port: bool) -> Any:

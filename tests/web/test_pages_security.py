@@ -419,7 +419,10 @@ def test_pages_are_never_cached(people: dict[str, Person], anonymous: Person) ->
 
 
 def test_no_page_holds_inline_script_or_style(people: dict[str, Person], anonymous: Person) -> None:
-    pages = [anonymous.get("/admin/login"), *(people["admin"].get(f"/admin/{name}") for name in ("messages", "credits"))]
+    pages = [
+        anonymous.get("/admin/login"),
+        *(people["admin"].get(f"/admin/{name}") for name in ("messages", "organisation/credits")),
+    ]
     pages += [people["admin"].get(path) for path in ("/admin/modems", "/admin/account", f"/admin/messages/{message_id(1)}")]
     for page in pages:
         assert page.status_code == 200

@@ -4,7 +4,7 @@ from zoneinfo import ZoneInfo
 
 from gateway.flows import sign_in
 from gateway.rules.lifecycle import State
-from gateway.store import lists_pages
+from gateway.store import lists_credits, lists_pages
 from gateway.store.database import Database
 from tests.support import ManualClock
 from tests.web.pages_fixtures import ORG, add_gateway, add_ledger, add_modem, email, message_id, seed
@@ -78,8 +78,8 @@ def test_the_chart_ends_at_the_balance_and_cuts_days_in_the_zone(database: Datab
         add_ledger(tx, "reserve", -3, now - 12 * 3_600_000)  # Sunday 22:00 UTC, 23:00 in Stockholm
         add_ledger(tx, "reserve", -4, now - 10 * 3_600_000 - 1800_000)  # Sunday 23:30 UTC, Monday there
     with database.read() as view:
-        found = lists_pages.credits(view, ORG, now=now, zone=STOCKHOLM, limit=2)
-        older = lists_pages.credits(view, ORG, now=now, zone=STOCKHOLM, limit=2, before=found.older)
+        found = lists_credits.credits(view, ORG, now=now, zone=STOCKHOLM, limit=2)
+        older = lists_credits.credits(view, ORG, now=now, zone=STOCKHOLM, limit=2, before=found.older)
 
     assert [(day.balance, day.spent) for day in found.days[-3:]] == [(100, 0), (97, 3), (93, 4)]
     assert len(found.days) == 30

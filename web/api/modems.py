@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 from flask import Response, g
 from pydantic import Field
 
+from gateway.flows import modem_commands
 from gateway.rules.permissions import MODEMS_OPERATE
 from gateway.store import lists_web
 from gateway.store.database import Row, Transaction
@@ -65,13 +66,15 @@ def show(call: Call, path: ById) -> Response:
 
 @modems.act("POST", "/modems/<id>/commands", scope="modems:write")
 def give(call: Call, path: ById, body: Command) -> Response:
-    """Give a modem a command. 202 with an id: ask for it until its state is `done`, `failed` or `expired`."""
+    """Give a modem a command. 202 with an id: ask for it until its state is `done`, `failed` or `expired`.
+
+    `query` takes questions only (`command`), `ussd` a `code` that asks; others are refused with 422, and 409 while a part leaves.
+    """
 
     def act(tx: Transaction) -> Done:
         actor = allowed(tx, call, body.user, MODEMS_OPERATE)
         row = lists_web.modem(tx, path.id)
-        until = call.now + body.expires_in_s * 1000
-        given = lists_web.give_command(tx, row, body.verb, body.args, actor, call.now, until)
+        given = modem_commands.give(tx, row, body.verb, body.args, actor, call.now, body.expires_in_s)
         return Done(202, shown_command(given, path.id, call.now))
 
     return once(call, g.body, act)

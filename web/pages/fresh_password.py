@@ -13,6 +13,7 @@ from web import sessions
 from web.pages import door
 from web.pages.account import WEAK
 from web.pages.forms import PageForm
+from web.pages.language import N_
 
 blueprint = door.pages("fresh_password", __name__, "/admin/password")
 
@@ -21,14 +22,14 @@ class FreshPasswordForm(PageForm):
     """A new password, twice."""
 
     fresh = PasswordField(
-        "New password",
-        [InputRequired("Enter a new password.")],
+        N_("New password"),
+        [InputRequired(N_("Enter a new password."))],
         description=WEAK["short"],
         render_kw={"autocomplete": "new-password", "autofocus": True},
     )
     again = PasswordField(
-        "New password again",
-        [InputRequired("Enter the new password again."), EqualTo("fresh", "The two new passwords differ.")],
+        N_("New password again"),
+        [InputRequired(N_("Enter the new password again.")), EqualTo("fresh", N_("The two new passwords differ."))],
         render_kw={"autocomplete": "new-password"},
     )
 
@@ -54,7 +55,7 @@ def save(token: str) -> ResponseReturnValue:
     services = sessions.services()
     now = services.clock.now_ms()
     services.database.transact(lambda tx: people.use_link(tx, token, password_hash, now))
-    door.notice("Your password has changed. Sign in with it.")
+    door.notice(N_("Your password has changed. Sign in with it."))
     return redirect(url_for("login.show"), HTTPStatus.SEE_OTHER)
 
 

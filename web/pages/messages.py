@@ -7,6 +7,7 @@ from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.flows import cancel as cancelling
+from gateway.flows import case_desk
 from gateway.flows import explain as explaining
 from gateway.flows import resolve as resolving
 from gateway.flows.cancel import Cancelled
@@ -58,9 +59,11 @@ def show(message_id: str) -> ResponseReturnValue:
         if message is None:
             abort(HTTPStatus.NOT_FOUND)
         explanation = explaining.explain(view, message_id, viewer.organisation_id, services.clock.now_ms())
+        address = case_desk.number_for(view, viewer.organisation_id, viewer.user_id, message.case_ref, message.address)
     return render_template(
         "messages/show.html",
         message=message,
+        address=address,
         explanation=explanation,
         may_cancel=message.may_be_cancelled and viewer.may(MESSAGES_CANCEL),
         may_resolve=message.state == State.UNKNOWN and viewer.may(MESSAGES_RESOLVE),
@@ -96,7 +99,8 @@ def resolve(message_id: str) -> ResponseReturnValue:
 
     services.database.transact(step)
     door.notice(words.RESOLVED[choice])
-    return redirect(url_for("messages.show", message_id=message_id), HTTPStatus.SEE_OTHER)
+    back = door.path_within(request.form.get("back"))
+    return redirect(back or url_for("messages.show", message_id=message_id), HTTPStatus.SEE_OTHER)
 
 
 def _must_be_visible(view: View, viewer: Viewer, message_id: str) -> None:

@@ -1,0 +1,152 @@
+"""Audit: who did what, newest first, filtered; its chain walked; the same as a table."""
+
+import json
+import re
+from datetime import date, datetime, timedelta
+from http import HTTPStatus
+from typing import Any, Final
+
+from flask import Response, abort, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from gateway.clock import rfc3339
+from gateway.flows import audit as flow
+from gateway.rules.permissions import AUDIT_VIEW, COMPLIANCE_VIEW
+from gateway.rules.spreadsheets import csv_text
+from gateway.store import lists_audit_pages
+from gateway.store.database import Row, Transaction, View
+from web import sessions
+from web.pages import audit_words, door, words
+from web.pages.language import _, ngettext
+
+blueprint = door.pages("audit", __name__, "/admin/audit")
+
+PAGE: Final = 50
+MOST_LINES: Final = 10_000
+"""Lines of one file: more are fetched day by day."""
+COLUMNS: Final = ("position", "at", "actor", "action", "subject", "data")
+_LINKS: Final = {"msg": "messages.show", "tpl": "templates.show", "ep": "webhooks.show"}
+_COUNTRY: Final = re.compile(r"country:[A-Z]{2}(/\w+)?")
+_ARGUMENT: Final = {"msg": "message_id", "tpl": "template_id", "ep": "endpoint_id"}
+
+
+@blueprint.get("")
+@door.needs(AUDIT_VIEW)
+def index() -> ResponseReturnValue:
+    """A page of it."""
+    return _page()
+
+
+@blueprint.post("/verify")
+@door.needs(AUDIT_VIEW)
+def verify() -> ResponseReturnValue:
+    """Walk the chains and say in words whether they hold."""
+    key = flow.anchor_key(current_app.extensions["ringpost.secrets"].token)
+    with sessions.services().database.read() as view:
+        found = flow.verify(view, key)
+    if found.broken is not None:
+        text = audit_words.BROKEN.get(found.chain, audit_words.BROKEN["audit"])
+        door.notice(_(text, position=found.broken.position, reason=found.broken.reason), "danger")
+    else:
+        rows = ngettext("%(count)s entry", "%(count)s entries", found.audit_rows)
+        events = ngettext("%(count)s event", "%(count)s events", found.event_rows)
+        said = _("The chain is whole: %(rows)s and %(events)s, nothing changed and nothing missing.", rows=rows, events=events)
+        if found.anchored_at is not None:
+            said += " " + _("Entries up to %(position)s are no longer kept; their end is signed.", position=found.anchored_at)
+        door.notice(said)
+    return redirect(url_for("audit.index"), HTTPStatus.SEE_OTHER)
+
+
+@blueprint.get("/audit.csv")
+@door.needs(AUDIT_VIEW)
+def as_csv() -> ResponseReturnValue:
+    """The same as a table; that it left the house is audited."""
+    services, viewer = sessions.services(), door.viewer()
+    wanted, day = _wanted()
+    now = services.clock.now_ms()
+
+    def step(tx: Transaction) -> list[Row]:
+        found = lists_audit_pages.entries(tx, wanted, day, None, MOST_LINES, window=MOST_LINES * 100)
+        told = {"what": "audit", "rows": len(found.rows), "filters": sorted(name for name, value in wanted.items() if value)}
+        tx.audit(now, viewer.actor, "export.run", viewer.organisation_id, told)
+        return found.rows
+
+    rows = services.database.transact(step)
+    lines = [{**lists_audit_pages.as_cells(row), "at": rfc3339(row["at"])} for row in rows]
+    response = Response(csv_text(COLUMNS, lines), content_type="text/csv; charset=utf-8")
+    response.headers["Content-Disposition"] = 'attachment; filename="audit.csv"'
+    return response
+
+
+def _page() -> str:
+    services, viewer = sessions.services(), door.viewer()
+    wanted, day = _wanted()
+    before = request.args.get("before", "")
+    if before and not (before.isascii() and before.isdigit() and len(before) < 19):
+        abort(HTTPStatus.BAD_REQUEST)
+    with services.database.read() as view:
+        found = lists_audit_pages.entries(view, wanted, day, int(before) if before else None, PAGE)
+        names = _names(view, viewer.organisation_id, found.rows)
+        actors = lists_audit_pages.actors(view, viewer.organisation_id)
+    kept = {**wanted, "day": request.args.get("day") or None}
+    return render_template(
+        "audit/index.html",
+        rows=[_shown(row, names) for row in found.rows],
+        older=found.older,
+        before=before,
+        kept=kept,
+        actors=actors,
+        areas=audit_words.AREAS,
+        actions=audit_words.ACTIONS,
+        filtered=any(kept.values()),
+    )
+
+
+def _wanted() -> tuple[dict[str, str | None], tuple[int, int] | None]:
+    """The filters of the address; 400 for a day that is none."""
+    wanted = {name: request.args.get(name, "").strip() or None for name in ("subject", "action", "actor")}
+    if any(text is not None and (len(text) > 128 or not text.isprintable()) for text in wanted.values()):
+        abort(HTTPStatus.BAD_REQUEST)
+    asked = request.args.get("day") or None
+    if asked is None:
+        return wanted, None
+    try:
+        day = date.fromisoformat(asked)
+        zone = words.zone_of(door.viewer().zone)
+        borders = [datetime(at.year, at.month, at.day, tzinfo=zone).timestamp() for at in (day, day + timedelta(days=1))]
+    except (ValueError, OverflowError):
+        abort(HTTPStatus.BAD_REQUEST)
+    return wanted, (round(borders[0] * 1000), round(borders[1] * 1000))
+
+
+def _names(view: View, organisation_id: str, rows: list[Row]) -> dict[str, str]:
+    return lists_audit_pages.names(view, organisation_id, [text for row in rows for text in (row["actor"], row["subject"])])
+
+
+def _shown(row: Row, names: dict[str, str]) -> dict[str, Any]:
+    prefix = row["subject"].partition("_")[0]
+    link = None
+    if prefix in _LINKS:
+        link = url_for(_LINKS[prefix], **{_ARGUMENT[prefix]: row["subject"]})
+    elif _COUNTRY.fullmatch(row["subject"]) and door.viewer().may(COMPLIANCE_VIEW):
+        link = url_for("compliance.country", iso=row["subject"][8:10])
+    data = json.loads(row["data"])
+    return {
+        "position": row["position"],
+        "at": row["at"],
+        "actor": row["actor"],
+        "who": names.get(row["actor"].partition(":")[2]) or _actor(row["actor"]),
+        "action": row["action"],
+        "word": audit_words.ACTIONS.get(row["action"]),
+        "subject": row["subject"],
+        "about": names.get(row["subject"]),
+        "link": link,
+        "data": {
+            name: value if isinstance(value, str | int) else json.dumps(value, ensure_ascii=False) for name, value in data.items()
+        },
+    }
+
+
+def _actor(actor: str) -> str | None:
+    word = audit_words.ACTORS.get(actor.partition(":")[0])
+    return None if word is None else _(word)
