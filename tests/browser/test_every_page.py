@@ -6,7 +6,9 @@ a picture of each page at 360 and 1280 px.
 
 import importlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +44,30 @@ def everything(_sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory,
     store.close()
 
 
+@pytest.fixture(scope="module")
+def window(everything: Office) -> Iterator[Callable[[str | None], Window]]:
+    """One window for each role, used again for every page: opening one takes as long as checking a page."""
+    with ExitStack() as stack:
+        yield cache(lambda role: stack.enter_context(everything.window(role)))
+
+
 @pytest.mark.parametrize("name", sorted(EVERY))
-def test_every_page_is_accessible_and_quiet_at_every_size_light_and_dark(everything: Office, name: str) -> None:
+def test_every_page_is_accessible_and_quiet_at_every_size_light_and_dark(
+    window: Callable[[str | None], Window], name: str
+) -> None:
     role, path = EVERY[name]
-    with everything.window(role) as w:
-        w.open(path)
-        w.expected("403", "404", "422")
-        for width in SIZES:
-            w.page.set_viewport_size({"width": width, "height": 800})
-            for scheme in ("light", "dark"):
-                if PICTURES or (width, scheme) in SHORT:
-                    w.page.emulate_media(color_scheme=scheme)
-                    w.check(f"{name} {width} {scheme}")
-                    _keep_picture(w, name, width, scheme)
-            w.quiet(f"{name} {width}")
+    w = window(role)
+    w.complaints.clear()
+    w.open(path)
+    w.expected("403", "404", "422")
+    for width in SIZES:
+        w.page.set_viewport_size({"width": width, "height": 800})
+        for scheme in ("light", "dark"):
+            if PICTURES or (width, scheme) in SHORT:
+                w.page.emulate_media(color_scheme=scheme)
+                w.check(f"{name} {width} {scheme}")
+                _keep_picture(w, name, width, scheme)
+        w.quiet(f"{name} {width}")
 
 
 def _keep_picture(w: Window, name: str, width: int, scheme: str) -> None:
