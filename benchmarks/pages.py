@@ -35,6 +35,7 @@ LISTS = (
     "/admin/settings",
 )
 """Every list page, and the filters that are hardest."""
+WHO = "looks@bench.example"
 GOAL_MS, GOAL_BYTES, FIRST_MS = 50, 100_000, 300
 
 
@@ -47,6 +48,7 @@ def measure(directory: Path, quick: bool) -> Iterator[Figure]:
         began = time.monotonic()
         site.ringpost("dev-fill", "--messages", messages, "--threads", threads, "--audit", audit, timeout_s=1_800)
         yield Figure("fill", f"{messages} messages, {threads} threads, {audit} audit rows made", time.monotonic() - began, "s")
+        site.ringpost("user", "add", WHO, "--role", "admin", "--role", "recruiting_manager", "--seat")
         with site.store.write() as tx:
             cookie = "ringpost=" + sign_in.open_session(tx, _admin(tx), "127.0.0.1", now_ms())
         yield from _first(site, cookie, 2 if quick else 5)
@@ -58,7 +60,7 @@ def measure(directory: Path, quick: bool) -> Iterator[Figure]:
 
 
 def _admin(view: View) -> str:
-    return str(view.value("SELECT id FROM app_user WHERE roles LIKE '%admin%' ORDER BY id LIMIT 1"))
+    return str(view.value("SELECT id FROM app_user WHERE email = ?", WHO))
 
 
 def _list(connection: HTTPConnection, path: str, cookie: str, runs: int) -> Iterator[Figure]:
