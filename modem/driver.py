@@ -693,7 +693,7 @@ def _withhold(name: str, instead: str) -> None:
     """Take one of the library's methods out of service: it would lose or double messages here (codec.md §4)."""
 
     def refuse(self: Modem, *arguments: object, **options: object) -> None:
-        raise NotImplementedError(f"{name} is not used here: {instead}")
+        raise NotImplementedError(f"{name} is not used here: {instead}")  # not a stub: whoever calls it must hear what to call
 
     setattr(Modem, name, refuse)
 

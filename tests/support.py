@@ -73,7 +73,7 @@ def missing(what: str, cure: str) -> NoReturn:
     message = f"{what} is not installed. Cure: {cure}"
     if os.environ.get("CI") == "true":
         pytest.fail(message, pytrace=False)
-    pytest.skip(message)
+    pytest.skip(message)  # on a developer's machine only: in CI the line above has failed
 
 
 def an_organisation(tx: Transaction, ref: str = "acme") -> str:
