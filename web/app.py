@@ -38,6 +38,7 @@ from web.api.users import users
 from web.api.webhooks import webhooks
 from web.candidate.app import create_candidate_app, is_candidates
 from web.inputs import MOST_BODY_BYTES
+from web.routes import LateRule
 from web.services import Services
 
 log = logging.getLogger(__name__)
@@ -57,6 +58,7 @@ def create_app(config: Config, clock: Clock, database: Database, *, stopping: th
         doc_ui=False,  # its pages need inline script; web/api/docs.py has our own
         validation_error_model=Problem,
     )
+    app.url_rule_class = LateRule
     box_keys = keys.load(config.gateway.state_dir)
     app.secret_key = box_keys.session
     app.config["MAX_CONTENT_LENGTH"] = MOST_BODY_BYTES

@@ -58,8 +58,9 @@ def test_every_page_is_accessible_and_quiet_at_every_size_light_and_dark(
     role, path = EVERY[name]
     w = window(role)
     w.complaints.clear()
-    w.open(path)
-    w.expected("403", "404", "422")
+    status = w.open(path).status
+    if status >= 400:
+        w.expected(str(status))
     for width in SIZES:
         w.page.set_viewport_size({"width": width, "height": 800})
         for scheme in ("light", "dark"):

@@ -121,9 +121,9 @@ def test_the_dear_character_is_shown_while_typing_and_one_click_replaces_it(offi
         w.page.get_by_text("U+2013").wait_for()
         assert "Unicode" in w.page.locator(".composer-count").inner_text()
         w.page.get_by_role("button", name="Write - instead").click()
-        w.page.get_by_text("Standard alphabet").wait_for()
+        w.page.get_by_text("U+2013").wait_for(state="detached")
         assert text.input_value() == "See you on Friday - Eva"
-        assert w.page.get_by_text("U+2013").count() == 0
+        assert "Standard alphabet" in w.page.locator(".composer-count").inner_text()
         assert "1 part" in w.page.locator(".composer-count").inner_text()
         assert "1 credit" in w.page.locator(".composer-count").inner_text()
         text.fill("“Now” or ‘never’, " * 6)
@@ -175,12 +175,12 @@ def test_a_double_click_sends_once(office: Office, furnish: Furnish) -> None:
     furnish("inbox")
     for scripts in (True, False):
         with office.window("recruiter", scripts=scripts) as w:
+            w.may_say("ERR_ABORTED")  # the first of two clicks, cut short by the second
             w.open(TALK)
             w.page.get_by_label("Message", exact=True).fill(f"Only once ({scripts})")
             w.page.get_by_role("button", name="Send", exact=True).dblclick()
             said(w, f"Only once ({scripts})").wait_for()
             assert said(w, f"Only once ({scripts})").count() == 1
-            w.expected("ERR_ABORTED")
 
 
 def test_without_scripts_a_button_shows_the_preview_and_the_replacement(office: Office, furnish: Furnish) -> None:

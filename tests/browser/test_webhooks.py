@@ -32,6 +32,7 @@ def test_a_dead_webhook_is_replayed_from_the_page_and_arrives_once_with_its_id(d
         with desk.window(operator) as w:  # three days later one signs in again
             w.open(address + "?state=dead")
             w.page.get_by_role("button", name=f"Send again: {event}").click()
+            w.page.locator("progress").wait_for()
             until(lambda: _state(desk, event) == "delivered", timeout_s=90, about="it arrives")
             w.page.reload()
             assert "Delivered" in w.page.locator(".deliveries").inner_text()

@@ -262,9 +262,9 @@ def test_a_deadlocks_victim_is_tried_again(postgresql_url):
     with ThreadPoolExecutor(2) as pool:
         for done in [pool.submit(cross, "t1", "t2"), pool.submit(cross, "t2", "t1")]:
             done.result()
-    assert len(tries) == 3
+    assert len(tries) >= 3  # the victim may meet the other once more before that one is through
     with database.read() as view:
-        assert view.value("SELECT value FROM setting WHERE name = 't1'") == "0xx"
+        assert [view.value("SELECT value FROM setting WHERE name = ?", name) for name in ("t1", "t2")] == ["0xx", "0xx"]
     database.close()
 
 
