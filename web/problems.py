@@ -12,6 +12,7 @@ from typing import Any
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from gateway.clock import rfc3339
 from gateway.errors import Refused
 from gateway.store.database import StoreUnavailable
 from web.answers import json_text, ready
@@ -72,8 +73,13 @@ def body(refused: Refused, request_id: str | None = None) -> dict[str, Any]:
     }
     if request_id is not None:
         problem["request_id"] = request_id
-    problem.update((name, value) for name, value in refused.facts.items() if name not in MEMBERS)
+    problem.update((name, _told(name, value)) for name, value in refused.facts.items() if name not in MEMBERS)
     return problem
+
+
+def _told(name: str, value: Any) -> Any:
+    """A fact as it goes out: rules reckon in milliseconds, the API tells times in words (RFC 3339)."""
+    return rfc3339(value) if name.endswith("_at") and isinstance(value, int) else value
 
 
 def for_status(status: int, detail: str | None = None) -> Refused:

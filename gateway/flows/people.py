@@ -131,6 +131,8 @@ def _check_reach(tx: Transaction, by: Acting, row: Row, wanted: Change) -> None:
     if wanted.unit is not None:
         unit_id = find_unit(tx, by.organisation_id, wanted.unit, field="unit")["id"]
         by.require(tx, USERS_EDIT, unit_id)
+    if unit_id != row["unit_id"] or wanted.active not in (None, bool(row["active"])):  # nobody but the operator locks one out
+        _check_gift(tx, by, row["unit_id"], json.loads(row["roles"]), ())
     if wanted.roles is not None:
         _check_gift(tx, by, unit_id, json.loads(row["roles"]), wanted.roles)
 

@@ -1,16 +1,14 @@
 """A user who has left: name, address, password and rights go; what they did stays, under a pseudonym."""
 
-from gateway.flows.facts import find_user
+from gateway.flows.people import Change, change
 from gateway.flows.reports import GONE, pseudonym
+from gateway.flows.rights import Acting
 from gateway.store.database import Transaction
-from gateway.store.setup import change_user
 
 
-def forget_user(tx: Transaction, organisation_id: str, user: str, actor: str, now: int) -> None:
-    """Switch a user off for good and blank them. Raises Refused `user_not_found`, `last_admin`."""
-    row = find_user(tx, organisation_id, user)
-    change_user(tx, row, roles=(), seat=False, active=False, actor=actor, now=now)
-    user_id = row["id"]
+def forget_user(tx: Transaction, by: Acting, user: str, now: int) -> None:
+    """Switch a user off for good and blank them. Raises Refused `user_not_found`, `last_admin`, `permission_denied`."""
+    user_id = change(tx, by, user, Change(roles=(), seat=False, active=False), None, now)["id"]
     tx.flush()
     tx.execute(
         "UPDATE app_user SET name = ?, email = ?, password_hash = NULL, totp_sealed = NULL, totp_since = NULL,"
@@ -25,4 +23,4 @@ def forget_user(tx: Transaction, organisation_id: str, user: str, actor: str, no
     tx.execute("DELETE FROM audit_private WHERE subject = ?", user_id)
     tx.execute("DELETE FROM subject_salt WHERE subject = ?", user_id)
     tx.memo.clear()
-    tx.audit(now, actor, "user.delete", user_id)
+    tx.audit(now, by.actor, "user.delete", user_id, by.told)

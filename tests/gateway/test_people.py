@@ -8,6 +8,7 @@ import pytest
 from gateway.errors import Refused
 from gateway.flows import kinds, people, people_csv, templates
 from gateway.flows.people import Change
+from gateway.flows.people_gone import forget_user
 from gateway.flows.rights import Acting, acting, find_unit
 from gateway.flows.templates import Draft
 from gateway.rules.spreadsheets import read, safe, unsafe, write
@@ -68,6 +69,25 @@ def test_a_file_goes_down_and_up_and_a_seat_moves(office: Office) -> None:
         )
         assert [row["email"] for row in rows] == ["bo@acme.example"]
         assert people.effective(view, office.organisation_id, "eva@acme.example", "job-7")["code"] == "seat_required"
+
+
+def test_nobody_but_an_operator_locks_out_moves_or_forgets_an_operator(office: Office) -> None:
+    with office.database.write() as tx:
+        people.create(tx, by(office), "olle@acme.example", Change(roles=["operator"]), NOW)
+        people.create(tx, by(office), "ada@acme.example", Change(roles=["admin"]), NOW)
+    for who in (Acting(office.organisation_id, "key:test"), "ada@acme.example"):
+        for act in (
+            lambda tx, by: people.change(tx, by, "olle@acme.example", Change(active=False), None, NOW),
+            lambda tx, by: people.change(tx, by, "olle@acme.example", Change(unit="acme/se"), None, NOW),
+            lambda tx, by: forget_user(tx, by, "olle@acme.example", NOW),
+        ):
+            with pytest.raises(Refused) as caught, office.database.write() as tx:
+                act(tx, who if isinstance(who, Acting) else acting(tx, office.organisation_id, "key:test", who))
+            assert caught.value.code == "permission_denied"
+    with office.database.write() as tx:
+        admin = acting(tx, office.organisation_id, "key:test", "ada@acme.example")
+        assert people.change(tx, admin, "olle@acme.example", Change(name="Olle", active=True), None, NOW)["active"] == 1
+        forget_user(tx, by(office), "olle@acme.example", NOW)
 
 
 def test_of_eight_at_once_one_gets_the_last_seat(office: Office) -> None:

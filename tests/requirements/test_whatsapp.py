@@ -151,6 +151,7 @@ def test_over_http_the_window_opens_with_the_candidates_text_and_shuts_24_hours_
         assert (answer.status_code, shown["available"]) == (202, True), answer.text
         return
     assert (answer.status_code, answer.json()["code"]) == (409, "whatsapp_window_closed")
+    assert answer.json()["window_expires_at"] == shown["window_expires_at"], "the same moment in the same words"
     assert (shown["available"], shown["reason"]) == (False, "whatsapp_window_closed")
     assert switched.box.books() == before, "a refusal costs nothing and leaves nothing"
     sms = switched.ats.submit(kim, "Hej", channel="sms")

@@ -12,11 +12,11 @@ from gateway.flows.people import Change
 from gateway.flows.people_csv import Result, Undo
 from gateway.flows.people_gone import forget_user
 from gateway.flows.rights import below, find_unit
-from gateway.rules.permissions import USERS_EDIT, USERS_VIEW
+from gateway.rules.permissions import USERS_VIEW
 from gateway.store import lists_people
 from gateway.store.database import Row, Transaction
 from web.answers import answer, nothing, ready
-from web.api.acting import As, By, User, allowed, who
+from web.api.acting import As, By, User, who
 from web.api.messages import moment, rfc3339
 from web.api.resource import Resource, listed
 from web.guards import Call
@@ -182,7 +182,7 @@ def drop(call: Call, path: ById, query: As) -> Response:
     """Let a person who has left be forgotten: reports and messages name a pseudonym."""
 
     def act(tx: Transaction) -> None:
-        forget_user(tx, call.organisation_id, path.id, allowed(tx, call, query.user, USERS_EDIT), call.now)
+        forget_user(tx, who(tx, call, query.user), path.id, call.now)
 
     call.database.transact(act)
     return nothing()

@@ -187,9 +187,7 @@ def forget(user_id: str) -> ResponseReturnValue:
     def step(tx: Transaction) -> None:
         by = who(tx)
         meet(tx, by, user_id)
-        # takes away all they have first, as whoever may: nobody but an operator removes an operator
-        people.change(tx, by, user_id, Change(roles=(), seat=False, active=False), None, now)
-        forget_user(tx, by.organisation_id, user_id, by.actor, now)
+        forget_user(tx, by, user_id, now)
 
     try:
         services.database.transact(step)
