@@ -6,6 +6,8 @@ it comes from the run itself.
 
 import sys
 from collections import defaultdict
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -52,7 +54,10 @@ def main() -> int:
     """Run, print, and end with 1 when a row fails or is missing that should not be."""
     tally = Tally()
     marked = ["-m", "requirement or page", str(HERE), str(BROWSER)]
-    pytest.main(["-q", "--no-header", "-p", "no:cacheprovider", *marked, *sys.argv[1:]], plugins=[tally])
+    common = ["-q", "--no-header", "-p", "no:cacheprovider", *marked, *sys.argv[1:]]
+    with redirect_stdout(StringIO()):  # two processes will run the tests; which test speaks for which row is asked here
+        pytest.main([*common, "--collect-only"], plugins=[tally])
+    pytest.main([*common, "-n", "2", "--dist", "loadfile"], plugins=[tally])
     print()
     missing = []
     for row, behaviour in ROWS.items():
