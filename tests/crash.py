@@ -11,6 +11,7 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from gateway.store.database import Database
 from gateway.store.seal import seal, verify
 from modem.pdu import Submit
 from tests.office import Office, open_office
-from tests.processes import Site, until
+from tests.processes import Site, Stick, until
 
 SPEED = 20.0
 LATENCY_S = 1.0
@@ -187,6 +188,8 @@ def _kill_again_and_again(
             stick.control.lose_answer()
         if portions:
             _let_go(office, portions.pop(0))
+        if lossy:
+            until(partial(_one_struck, lossy), about="an answer is lost", every_s=0.005)
         if aimed:
             site = until(lambda: _busy(office.database, sites), about="a part is on its way", every_s=0.002)
         program = site.programs["gateway"]
@@ -201,6 +204,11 @@ def _kill_again_and_again(
         for stick in lossy:
             stick.control.clear()
         program.start()
+
+
+def _one_struck(sticks: Sequence[Stick]) -> bool:
+    """Whether one has taken the part whose answer it will lose."""
+    return not all(stick.control.stats()["faults"] for stick in sticks)
 
 
 def _busy(database: Database, sites: Sequence[Site]) -> Site | None:

@@ -2,13 +2,14 @@
 
 import os
 import threading
-from collections.abc import Sequence
-from typing import NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, NoReturn
 
 import pytest
 
 from gateway.store import ids
-from gateway.store.database import Transaction
+from gateway.store.database import Transaction, View
 from modem.clock import _readable
 
 START_MS = 1_772_445_600_000
@@ -74,6 +75,26 @@ def missing(what: str, cure: str) -> NoReturn:
     if os.environ.get("CI") == "true":
         pytest.fail(message, pytrace=False)
     pytest.skip(message)  # on a developer's machine only: in CI the line above has failed
+
+
+@contextmanager
+def questions() -> Iterator[list[str]]:
+    """Every question put to the store within the block, by whatever thread and on either engine."""
+    asked: list[str] = []
+    plain_all, plain_one = View.all, View.one
+
+    def all_noted(view: View, sql: str, *values: Any) -> Any:
+        asked.append(sql)
+        return plain_all(view, sql, *values)
+
+    def one_noted(view: View, sql: str, *values: Any) -> Any:
+        asked.append(sql)
+        return plain_one(view, sql, *values)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(View, "all", all_noted)
+        patch.setattr(View, "one", one_noted)
+        yield asked
 
 
 def an_organisation(tx: Transaction, ref: str = "acme") -> str:

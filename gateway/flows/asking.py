@@ -10,9 +10,8 @@ _MOST = 3
 
 def whom_to_ask(view: View, organisation_id: str, permission: str) -> tuple[list[dict[str, Any]], str]:
     """Up to three people who hold the permission at the main organisation, and a sentence that names them."""
-    memo: dict[Any, Any] | None = getattr(view, "memo", None)
     key = ("ask", organisation_id, permission)
-    found = None if memo is None else memo.get(key)
+    found: list[dict[str, Any]] | None = view.memo.get(key)
     if found is None:
         people = kept_all(
             view,
@@ -26,7 +25,6 @@ def whom_to_ask(view: View, organisation_id: str, permission: str) -> tuple[list
                 found.append({"name": person["name"], "email": person["email"]})
                 if len(found) == _MOST:
                     break
-        if memo is not None:
-            memo[key] = found
+        view.memo[key] = found
     names = " or ".join(person["name"] for person in found)
     return found, f"Ask {names}." if names else "Ask whoever administers Ringpost in your organisation."

@@ -17,23 +17,17 @@ from gateway.store.database import Row, View
 
 def kept(view: View, key: tuple[Any, ...], sql: str, *values: Any) -> Row | None:
     """One row, remembered for the rest of the transaction."""
-    memo: dict[Any, Any] | None = getattr(view, "memo", None)
-    if memo is None:
-        return view.one(sql, *values)
-    if key not in memo:
-        memo[key] = view.one(sql, *values)
-    row: Row | None = memo[key]
+    if key not in view.memo:
+        view.memo[key] = view.one(sql, *values)
+    row: Row | None = view.memo[key]
     return row
 
 
 def kept_all(view: View, key: tuple[Any, ...], sql: str, *values: Any) -> list[Row]:
     """Rows, remembered for the rest of the transaction."""
-    memo: dict[Any, Any] | None = getattr(view, "memo", None)
-    if memo is None:
-        return view.all(sql, *values)
-    if key not in memo:
-        memo[key] = view.all(sql, *values)
-    rows: list[Row] = memo[key]
+    if key not in view.memo:
+        view.memo[key] = view.all(sql, *values)
+    rows: list[Row] = view.memo[key]
     return rows
 
 
@@ -113,13 +107,12 @@ def is_on_team(view: View, case: Row | None, user: Row) -> bool:
 
 def tree(view: View, organisation_id: str) -> dict[str, Row]:
     """Every node of the organisation by id, the main organisation included."""
-    rows = kept_all(
-        view,
-        ("tree", organisation_id),
-        "SELECT id, parent_id, root_id, ref, name, language, zone, region FROM organisation WHERE root_id = ? ORDER BY ref",
-        organisation_id,
-    )
-    return {row["id"]: row for row in rows}
+    key = ("tree", organisation_id)
+    if key not in view.memo:
+        sql = "SELECT id, parent_id, root_id, ref, name, language, zone, region FROM organisation WHERE root_id = ? ORDER BY ref"
+        view.memo[key] = {row["id"]: row for row in view.all(sql, organisation_id)}
+    nodes: dict[str, Row] = view.memo[key]
+    return nodes
 
 
 def path_of(view: View, organisation_id: str, unit_id: str) -> list[str]:
@@ -148,15 +141,11 @@ def rights_of(view: View, user: Row, unit_id: str, *, on_team: bool = False) -> 
 
 def rights_in(view: View, user: Row, case: Row | None) -> frozenset[str]:
     """All permissions of a user in a case; without one (prospect pool), those of their own unit."""
-    memo: dict[Any, Any] | None = getattr(view, "memo", None)
     key = ("rights", user["id"], None if case is None else case["id"])
-    if memo is not None and key in memo:
-        known: frozenset[str] = memo[key]
-        return known
-    unit_id = user["unit_id"] if case is None else case["unit_id"]
-    found = rights_of(view, user, unit_id, on_team=case is not None and is_on_team(view, case, user))
-    if memo is not None:
-        memo[key] = found
+    if key not in view.memo:
+        unit_id = user["unit_id"] if case is None else case["unit_id"]
+        view.memo[key] = rights_of(view, user, unit_id, on_team=case is not None and is_on_team(view, case, user))
+    found: frozenset[str] = view.memo[key]
     return found
 
 

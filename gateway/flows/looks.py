@@ -23,6 +23,11 @@ class Looked:
     plainer_size: Analysis | None
     plainer_credits: int | None
 
+    @property
+    def plainer_saves(self) -> bool:
+        """Whether plainer letters cost less."""
+        return self.plainer_credits is not None and self.plainer_credits < self.credits
+
 
 def look(
     view: View,

@@ -120,18 +120,15 @@ def _station(view: View, row: Row, *, sees_all: bool) -> Station:
 
 
 def _lines(view: View, rows: Sequence[Row], senders: dict[str, Row], member: str | None, now: int) -> list[Line]:
-    places: dict[str, int | None] = {}
+    places: dict[str, tuple[Row, int | None]] = {}
     lines = []
     for row in rows:
         state = State(row["state"])
         if state is State.QUEUED:
-            sender = row["sender_id"]
-            if member is None and sender in places:  # whoever sees everything reads the queue in its order
-                known = places[sender]
-                places[sender] = None if known is None else known + 1
-            elif places.get(sender, 0) is not None:  # too many before one are too many before the next
-                places[sender] = lists_queue.ahead(view, row)
-            place = places[sender]
+            before, place = places.get(row["sender_id"], (None, 0))
+            if place is not None:  # too many before one are too many before the next
+                place = _next_place(view, row, before, place, is_next=member is None)
+            places[row["sender_id"]] = row, place
             why = _why_queued(row, senders.get(row["sender_id"]), place, now)
         elif state is State.HELD:
             why = Explanation(state, row["hold_reason"], "", row["not_before"], row["not_before"])
@@ -139,6 +136,14 @@ def _lines(view: View, rows: Sequence[Row], senders: dict[str, Row], member: str
             why = Explanation(state, None, "")
         lines.append(Line(row, why, LANE_NAMES[row["lane"]], state in WAITING))
     return lines
+
+
+def _next_place(view: View, row: Row, before: Row | None, place: int, *, is_next: bool) -> int | None:
+    """How many leave before this one, given the one shown above it of the same number; `is_next`: nothing is between them."""
+    if before is not None and is_next:  # whoever sees everything reads the queue in its order
+        return place + 1
+    between = lists_queue.ahead(view, row, before)
+    return None if between is None or place + between > lists_queue.BEHIND else place + between
 
 
 def _why_queued(row: Row, sender: Row | None, place: int | None, now: int) -> Explanation:

@@ -16,7 +16,7 @@ from gateway.rules.permissions import TEMPLATES_VIEW
 from gateway.rules.templates import Lint
 from gateway.store import lists_templates
 from gateway.store.database import Row, Transaction, View
-from modem.segments import transliterate
+from modem.segments import Alphabet, transliterate
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +40,15 @@ class Checked:
     def is_too_long(self) -> bool:
         """Whether the longest values would be refused."""
         return self.lint.longest.parts > self.most
+
+    @property
+    def plainer_saves(self) -> bool:
+        """Whether plainer letters save a part or reach GSM-7: an emoji beside a curly quote costs the same without the quote."""
+        other = self.plainer_lint
+        if other is None:
+            return False
+        fewer = other.ordinary.parts < self.lint.ordinary.parts or other.longest.parts < self.lint.longest.parts
+        return fewer or other.ordinary.alphabet == Alphabet.GSM7
 
 
 def units(view: View, by: Acting, permission: str = TEMPLATES_VIEW) -> list[Unit]:

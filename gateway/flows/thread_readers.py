@@ -234,6 +234,8 @@ class Reach:
     role_units: tuple[str, ...]
     without_case: bool
     """Pools and the unassigned inbox."""
+    everything: bool
+    """All of this: every case of every unit, and what belongs to no case."""
 
 
 def reach(view: View, user: Row) -> Reach:
@@ -245,7 +247,7 @@ def reach(view: View, user: Row) -> Reach:
     refused = refusal(standing(view, user, None), TO_READ)
     if refused is not None and (not user["active"] or not (team or role)):
         raise refused
-    return Reach(user["id"], team, role, refused is None)
+    return Reach(user["id"], team, role, refused is None, refused is None and len(role) == len(units))
 
 
 def require_candidate_reader(view: View, user: Row, candidate_id: str) -> None:

@@ -25,7 +25,7 @@ def rights_at(user: Row, path: Collection[str], grants: Iterable[Row], *, on_tea
     roles: list[str] = json.loads(user["roles"])
     held: set[str] = set()
     if on_team or user["unit_id"] in path:
-        held |= permissions_of(roles)
+        held |= permissions_of(user["roles"])
     for grant in grants:
         if grant["unit_id"] in path:
             is_theirs = grant["user_id"] == user["id"] if grant["holder"] == "user" else grant["role"] in roles
@@ -106,7 +106,7 @@ def check_gift(given: Iterable[str], held: frozenset[str]) -> None:
         raise Refused(
             "permission_denied",
             403,
-            "Only the operator can give this right.",
+            "Only the operator can give or take this right, or change who holds it.",
             field="user",
             facts={"permission": beyond[0]},
         )

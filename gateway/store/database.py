@@ -93,6 +93,8 @@ class View:
     def __init__(self, engine: "Engine", cursor: Any) -> None:
         self._engine = engine
         self._cursor = cursor
+        self.memo: dict[Any, Any] = {}
+        """Facts already looked up in this transaction: a look sees one moment, and a write clears what it changes."""
 
     @property
     def skip_locked(self) -> str:
@@ -137,8 +139,6 @@ class Transaction(View):
         self._audits: list[tuple[Any, ...]] = []
         self._events: list[tuple[Any, ...]] = []
         self._salts: dict[str, bytes] = {}
-        self.memo: dict[Any, Any] = {}
-        """Facts already looked up in this transaction, for flows that run many times in one commit."""
         self.wake = False
         """Set by a flow that made work for the gateway: the hint is sent after the commit."""
 

@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from gateway.rules.threads import STATES, UNASSIGNED
 from gateway.store.database import Row, View
-from gateway.store.lists_threads import Within, of_ids, thread_not_found
+from gateway.store.lists_threads import Within, allowed, of_ids, thread_not_found
 
 LOOK: Final = 500
 """So many conversations a filter or a search looks through for one page."""
+_PIECE: Final = 100
 COUNTED: Final = 200
 """Unread ones are counted among so many newest."""
 MOST_UNREAD: Final = 99
@@ -62,26 +63,26 @@ class Listing:
 def conversations(view: View, organisation_id: str, asked: Asked, within: Within, after: str | None, limit: int = 50) -> Listing:
     """Conversations the reader may see, the one with the newest traffic first. Raises Refused for an unknown `after`."""
     narrow = asked.show in ("mine", "unread") or bool(asked.words)
-    found = _light(view, organisation_id, asked, within, after, LOOK if narrow else limit + 1)
-    chosen = [row for row in found if _fits(row, asked)][: limit + 1]
+    found = _newest(view, organisation_id, asked.show, within, after, LOOK if narrow else limit + 1)
+    chosen = _fitting(view, organisation_id, found, asked, limit + 1) if narrow else found
     page, more = chosen[:limit], len(chosen) > limit
-    older = page[-1]["id"] if more else None
+    older = page[-1] if more else None
     if not more and narrow and len(found) == LOOK:
-        older = found[-1]["id"]
-    return Listing(_lines(view, [row["id"] for row in page], asked.reader), older, len(found))
+        older = found[-1]
+    return Listing(_lines(view, organisation_id, page, asked.reader), older, len(found))
 
 
 def unread(view: View, organisation_id: str, reader: str, within: Within) -> int:
     """How many of the newest conversations hold something the reader has not read; at most MOST_UNREAD + 1."""
-    found = _light(view, organisation_id, Asked(reader=reader), within, None, COUNTED)
-    return min(len([row for row in found if row["heard"] > row["seen"]]), MOST_UNREAD + 1)
+    found = _newest(view, organisation_id, "all", within, None, COUNTED)
+    return len(_fitting(view, organisation_id, found, Asked(reader=reader, show="unread"), MOST_UNREAD + 1))
 
 
-def _light(view: View, organisation_id: str, asked: Asked, within: Within, after: str | None, most: int) -> list[Row]:
-    """The newest conversations with as little of each as choosing needs.
+def _newest(view: View, organisation_id: str, show: str, within: Within, after: str | None, most: int) -> list[str]:
+    """The ids of the newest conversations of a reader, read from indexes alone: their size is of no matter.
 
-    Each share is read along an index that has its newest first, so that the size of the whole does not matter: the reader's own
-    cases one after the other, everything else along the organisation's. (Nothing of a case is in the unassigned inbox.)
+    What awaits an answer is few, and so is what belongs to nobody: each is an index of its own. Who reads everything reads along
+    the organisation's; anybody else, in their cases and in what belongs to no case. (Nothing of a case is unassigned.)
     """
     where, values = "", list[Any]()
     if after is not None:
@@ -89,87 +90,88 @@ def _light(view: View, organisation_id: str, asked: Asked, within: Within, after
         if last is None:
             raise thread_not_found("after")
         where, values = " AND (t.last_at, t.id) < (?, ?)", [last, after]
-    ask = _Question(view, asked, where, values, most)
     found: list[Row] = []
-    if asked.show == "unassigned":
+
+    def along(stretch: str, *more: Any) -> None:
+        sql = f"SELECT t.id, t.last_at FROM thread t WHERE {stretch}{where} ORDER BY t.last_at DESC, t.id DESC LIMIT ?"
+        found.extend(view.all(sql, *more, *values, most))
+
+    if show == "unassigned":
         if within.without_case:
-            found += ask.along(organisation_id, f"t.case_id IS NULL AND t.context = '{UNASSIGNED}' AND t.state <> 'closed'")
-        return found
-    waits = "t.awaiting_since IS NOT NULL AND " if asked.show == "awaiting" else ""
-    if within.without_case:
-        found += ask.along(organisation_id, f"{waits}t.case_id IS NULL")
-    if within.role_units:
-        share = waits + _in_units(within.role_units)
-        for state in (None,) if waits else STATES:  # the index of all conversations has them by state
-            only = "" if state is None else f"t.state = '{state}' AND "
-            found += ask.along(organisation_id, only + share, *within.role_units)
-    team = [unit for unit in within.team_units if unit not in within.role_units]
-    if team and waits:
-        member = "EXISTS (SELECT 1 FROM case_member m WHERE m.case_id = t.case_id AND m.user_id = ?)"
-        found += ask.along(organisation_id, f"{waits}{member} AND {_in_units(team)}", within.user_id, *team)
-    elif team:
-        found += ask.of_cases(organisation_id, within.user_id, team)
-    return sorted(found, key=_newest, reverse=True)[:most]
+            nobodys = f"t.case_id IS NULL AND t.context = '{UNASSIGNED}' AND t.state <> 'closed'"
+            along(f"t.organisation_id = ? AND {nobodys}", organisation_id)
+    elif show == "awaiting":
+        share, theirs = allowed(within)
+        along(f"t.organisation_id = ? AND t.awaiting_since IS NOT NULL{share}", organisation_id, *theirs)
+    elif within.everything:
+        for state in STATES:  # the index of all conversations has them by state
+            along(f"t.organisation_id = ? AND t.state = '{state}'", organisation_id)
+    else:
+        if within.without_case:
+            along("t.organisation_id = ? AND t.case_id IS NULL", organisation_id)
+        cases = _busiest(view, organisation_id, within, where, values, most)
+        if cases:
+            along(f"t.case_id IN ({', '.join('?' * len(cases))})", *cases)
+    return [row["id"] for row in sorted(found, key=_by_time, reverse=True)[:most]]
 
 
-def _in_units(units: Sequence[str]) -> str:
-    """Of cases in these units; spelled so that no planner begins with the cases and sorts all that hangs on them."""
-    return f"COALESCE(k.unit_id, '') IN ({', '.join('?' * len(units))})"
+def _fitting(view: View, organisation_id: str, thread_ids: Sequence[str], asked: Asked, most: int) -> list[str]:
+    """The first `most` of these that fit, looked through piece by piece: often the first piece has enough."""
+    chosen: list[str] = []
+    for start in range(0, len(thread_ids), _PIECE):
+        piece = thread_ids[start : start + _PIECE]
+        known = _details(view, organisation_id, piece, asked)
+        chosen += [each for each in piece if each in known and _fits(known[each], asked)]
+        if len(chosen) >= most:
+            break
+    return chosen[:most]
 
 
-def _newest(row: Row) -> tuple[int, str]:
+def _by_time(row: Row) -> tuple[int, str]:
     return row["last_at"], row["id"]
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """Rows of threads for choosing, at most `most` of any share, from the cursor in `where` on."""
-
-    view: View
-    asked: Asked
-    where: str
-    values: list[Any]
-    most: int
-
-    def along(self, organisation_id: str, share: str, *more: Any) -> list[Row]:
-        """Along the organisation's conversations."""
-        return self._rows(f"t.organisation_id = ? AND {share}", organisation_id, *more)
-
-    def of_cases(self, organisation_id: str, user_id: str, units: Sequence[str]) -> list[Row]:
-        """Of the cases of a user's teams: the case with the newest traffic first, until no other can add anything newer."""
-        heads = self.view.all(
-            "SELECT k.id, (SELECT t.last_at FROM thread t WHERE t.case_id = k.id ORDER BY t.last_at DESC LIMIT 1) AS newest"
-            " FROM case_member m JOIN hiring_case k ON k.id = m.case_id WHERE m.user_id = ? AND k.organisation_id = ?"
-            f" AND k.unit_id IN ({', '.join('?' * len(units))})",
-            user_id,
-            organisation_id,
-            *units,
-        )
-        found: list[Row] = []
-        for head in sorted((row for row in heads if row["newest"] is not None), key=lambda row: -row["newest"]):
-            if len(found) == self.most and found[-1]["last_at"] > head["newest"]:
-                break
-            found = sorted(
-                [*found, *self._rows("t.case_id = ? AND t.organisation_id || '' = ?", head["id"], organisation_id)],
-                key=_newest,
-                reverse=True,
-            )[: self.most]
-        return found
-
-    def _rows(self, share: str, *values: Any) -> list[Row]:
-        words = bool(self.asked.words)
-        names = ", c.first_name, c.last_name, c.ref AS candidate_ref, c.phone, k.ref AS case_ref, k.title AS case_title"
-        return self.view.all(
-            "SELECT t.id, t.last_at, t.heard, t.assignee_id, t.author_id, t.address, t.pool_ref, COALESCE(r.place, 0) AS seen"
-            f"{names if words else ''} FROM thread t LEFT JOIN hiring_case k ON k.id = t.case_id"
-            f"{' LEFT JOIN candidate c ON c.id = t.candidate_id' if words else ''}"
-            " LEFT JOIN read_mark r ON r.thread_id = t.id AND r.user_id = ?"
-            f" WHERE {share}{self.where} ORDER BY t.last_at DESC, t.id DESC LIMIT ?",
-            self.asked.reader,
+def _busiest(view: View, organisation_id: str, within: Within, where: str, values: Sequence[Any], most: int) -> list[str]:
+    """The reader's cases that the newest `most` conversations (before a cursor) can be of: each holds one that no other beats."""
+    head = f"(SELECT t.last_at FROM thread t WHERE t.case_id = k.id{where} ORDER BY t.last_at DESC LIMIT 1)"
+    heads: list[Row] = []
+    if within.role_units:
+        heads += view.all(
+            f"SELECT k.id, {head} AS newest FROM hiring_case k"
+            f" WHERE k.organisation_id = ? AND k.unit_id IN ({', '.join('?' * len(within.role_units))})",
             *values,
-            *self.values,
-            self.most,
+            organisation_id,
+            *within.role_units,
         )
+    team = [unit for unit in within.team_units if unit not in within.role_units]
+    if team:
+        heads += view.all(
+            f"SELECT k.id, {head} AS newest FROM case_member m JOIN hiring_case k ON k.id = m.case_id"
+            f" WHERE m.user_id = ? AND k.organisation_id = ? AND k.unit_id IN ({', '.join('?' * len(team))})",
+            *values,
+            within.user_id,
+            organisation_id,
+            *team,
+        )
+    newest = sorted((row["newest"] for row in heads if row["newest"] is not None), reverse=True)[:most]
+    return [row["id"] for row in heads if row["newest"] is not None and row["newest"] >= newest[-1]]
+
+
+def _details(view: View, organisation_id: str, thread_ids: Sequence[str], asked: Asked) -> dict[str, Row]:
+    """As little of each as choosing needs, by id."""
+    names, joins = "", ""
+    if asked.words:
+        names = ", c.first_name, c.last_name, c.ref AS candidate_ref, c.phone, k.ref AS case_ref, k.title AS case_title"
+        joins = " LEFT JOIN hiring_case k ON k.id = t.case_id LEFT JOIN candidate c ON c.id = t.candidate_id"
+    rows = view.all(
+        "SELECT t.id, t.heard, t.assignee_id, t.author_id, t.address, t.pool_ref, COALESCE(r.place, 0) AS seen"
+        f"{names} FROM thread t{joins} LEFT JOIN read_mark r ON r.thread_id = t.id AND r.user_id = ?"
+        f" WHERE t.id IN ({', '.join('?' * len(thread_ids)) or 'NULL'}) AND t.organisation_id || '' = ?",
+        asked.reader,
+        *thread_ids,
+        organisation_id,
+    )
+    return {row["id"]: row for row in rows}
 
 
 def _fits(row: Row, asked: Asked) -> bool:
@@ -193,11 +195,11 @@ def searched(words: str) -> tuple[str, ...]:
     return tuple(plain.split())
 
 
-def _lines(view: View, ids: Sequence[str], reader: str) -> list[Line]:
-    rows = of_ids(view, ids, reader)
-    heard, said = _last_heard(view, ids), _last_said(view, [rows[each] for each in ids if each in rows])
+def _lines(view: View, organisation_id: str, ids: Sequence[str], reader: str) -> list[Line]:
+    rows = {each: row for each, row in of_ids(view, ids, reader).items() if row["organisation_id"] == organisation_id}
+    heard, said = _last_heard(view, ids), _last_said(view, rows.values())
     found = []
-    for each in ids:
+    for each in (each for each in ids if each in rows):
         row, came, went = rows[each], heard.get(each), said.get(each)
         inbound = came is not None and (went is None or came["at"] >= went["at"])
         last = came if inbound else went

@@ -12,6 +12,8 @@ from gateway.store.database import View
 
 _LOOK: Final = 5_000
 """So many of the newest are looked at for a person who sees only some, before each of their cases is asked for its own."""
+_GLANCE: Final = 1_000
+"""So many are looked at first: enough for a page of whoever sees a tenth of all."""
 _SHARES_AT_ONCE: Final = 100
 """SQLite joins at most 500 SELECTs into one."""
 
@@ -102,20 +104,10 @@ def _of_member(
     limit: int,
 ) -> list[str]:
     """First in the window of the newest of each share, read from the index alone; then in each of their cases."""
-    mine: Share = ("(w.user_id = ? OR w.case_id IN (SELECT case_id FROM case_member WHERE user_id = ?))", (member, member))
-    found: set[str] = set()
-    floor = ""
-    for share in shares:
-        walk, values = _walk(share, rest, _LOOK)
-        own = view.all(f"SELECT w.id FROM ({walk}) AS w WHERE {mine[0]} ORDER BY w.id DESC LIMIT ?", *values, *mine[1], limit)
-        found.update(row["id"] for row in own)
-        if len(own) < limit:
-            window = view.one(f"SELECT COUNT(*) AS n, MIN(w.id) AS floor FROM ({walk}) AS w", *values)
-            if window is not None and window["n"] == _LOOK:
-                floor = max(floor, window["floor"])
-    certain = sorted((each for each in found if each >= floor), reverse=True)[:limit]
-    if len(certain) == limit or not floor:
-        return certain
+    for look in sorted({min(_GLANCE, _LOOK), _LOOK}):
+        certain, floor = _in_window(view, shares, rest, member, limit, look)
+        if len(certain) == limit or not floor:
+            return certain
     theirs: list[Share] = [
         ("m.case_id = ?", (row["case_id"],)) for row in view.all("SELECT case_id FROM case_member WHERE user_id = ?", member)
     ]
@@ -123,6 +115,22 @@ def _of_member(
     if states:
         rest.append((_states(states), ()))
     return _merged(view, [*theirs, ("m.user_id = ?", (member,))], rest, limit)
+
+
+def _in_window(view: View, shares: list[Share], rest: list[Share], member: str, limit: int, look: int) -> tuple[list[str], str]:
+    """What is theirs of the newest `look` of each share, as far down as no share hides any; and how far that is ("": all)."""
+    mine: Share = ("(w.user_id = ? OR w.case_id IN (SELECT case_id FROM case_member WHERE user_id = ?))", (member, member))
+    found: set[str] = set()
+    floor = ""
+    for share in shares:
+        walk, values = _walk(share, rest, look)
+        own = view.all(f"SELECT w.id FROM ({walk}) AS w WHERE {mine[0]} ORDER BY w.id DESC LIMIT ?", *values, *mine[1], limit)
+        found.update(row["id"] for row in own)
+        if len(own) < limit:
+            window = view.one(f"SELECT COUNT(*) AS n, MIN(w.id) AS floor FROM ({walk}) AS w", *values)
+            if window is not None and window["n"] == look:
+                floor = max(floor, window["floor"])
+    return sorted((each for each in found if each >= floor), reverse=True)[:limit], floor
 
 
 def _walk(share: Share, rest: Sequence[Share], limit: int) -> tuple[str, list[Any]]:

@@ -13,7 +13,7 @@ from gateway.store.database import Row, View
 
 MOST = 1_000
 """So far things are counted."""
-_BEHIND = 5_000
+BEHIND = 5_000
 """So far back a place in the queue is reckoned."""
 BULK = 2
 OPEN = ("queued", "held", "sending", "unknown")
@@ -40,42 +40,26 @@ _STATE = {
     "sending": "m.state = 'sending'",
     "unknown": "m.state = 'unknown' AND m.state <> 'sending'",  # the second half is its index's own
 }
+_LISTED = {
+    **{state: f"m.state = '{state}' AND m.state <> 'sending' AND m.organisation_id = ?" for state in OPEN if state != "sending"},
+    "sending": "m.state = 'sending' AND m.organisation_id || '' = ?",  # an index of its own, and never much
+}
+"""Spelled so that the index of states serves, which holds the author and the case as well: no row is read to choose."""
 _NEEDED = "m.id, m.state, m.hold_reason, m.not_before, m.lane, m.due_at, m.sender_id, m.accepted_at, m.user_id, m.origin"
 
 
 def mine(view: View, organisation_id: str, member: str) -> list[Row]:
     """A person's own open messages and those of their teams, with what is needed to count and order them.
 
-    Tables are joined in the order written, and some columns hidden, so that no engine walks through all that was ever sent.
+    What is open is chosen from the index of states alone; other columns are hidden from planners that would begin with all that
+    a person or a case ever had.
     """
-    found = {
-        row["id"]: row
-        for row in view.all(
-            f"SELECT {_NEEDED} FROM message m WHERE m.user_id = ? AND m.state IN ('held', 'queued')"
-            f" AND m.organisation_id = ? LIMIT {MOST + 1}",
-            member,
-            organisation_id,
-        )
-    }
-    for state in ("queued", "held"):
-        rows = view.all(
-            f"SELECT {_NEEDED} FROM case_member t CROSS JOIN thread h CROSS JOIN message m WHERE t.user_id = ?"
-            " AND h.case_id = t.case_id AND m.candidate_id = h.candidate_id AND m.case_id || '' = t.case_id"
-            f" AND {_STATE[state]} AND m.organisation_id || '' = ? LIMIT {MOST + 1}",
-            member,
-            organisation_id,
-        )
-        found.update({row["id"]: row for row in rows})
-    for state in ("sending", "unknown"):
-        rows = view.all(
-            f"SELECT {_NEEDED} FROM message m WHERE {_STATE[state]} AND m.organisation_id || '' = ? AND (m.user_id || '' = ?"
-            f" OR m.case_id || '' IN (SELECT case_id FROM case_member WHERE user_id = ?)) LIMIT {MOST + 1}",
-            organisation_id,
-            member,
-            member,
-        )
-        found.update({row["id"]: row for row in rows})
-    return list(found.values())
+    found: list[Row] = []
+    theirs = "(m.user_id || '' = ? OR m.case_id || '' IN (SELECT case_id FROM case_member WHERE user_id = ?))"
+    for state in OPEN:
+        chosen = f"SELECT m.id FROM message m WHERE {_LISTED[state]} AND {theirs} LIMIT {MOST + 1}"
+        found += view.all(f"SELECT {_NEEDED} FROM message m WHERE m.id IN ({chosen})", organisation_id, member, member)
+    return found
 
 
 def counts(view: View, organisation_id: str, own: Sequence[Row] | None) -> dict[str, Count]:
@@ -85,10 +69,7 @@ def counts(view: View, organisation_id: str, own: Sequence[Row] | None) -> dict[
         if own is not None:
             number = sum(row["state"] == state for row in own)
         else:
-            sql = (
-                f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM message m WHERE {_STATE[state]} AND m.organisation_id || '' = ?"
-                f" LIMIT {MOST + 1}) q"
-            )
+            sql = f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM message m WHERE {_LISTED[state]} LIMIT {MOST + 1}) q"
             number = int(view.value(sql, organisation_id))
         found[state] = Count(min(number, MOST), number > MOST)
     return found
@@ -213,19 +194,19 @@ def open_ends(
     return view.all(f"{_LINE.format(source='message m', where=where)} ORDER BY m.id || '' LIMIT ?", *asked, limit + 1)
 
 
-def ahead(view: View, row: Row) -> int | None:
-    """How many of the same number leave before this one; None where they are too many to count."""
+def ahead(view: View, row: Row, behind: Row | None = None) -> int | None:
+    """How many of the same number leave before this one, or between `behind` (counted) and it; None: too many to count."""
+    since, start = ("", ()) if behind is None else (" AND (lane, due_at, id) >= (?, ?, ?)", _place(behind))
     found = int(
         view.value(
             "SELECT COUNT(*) AS n FROM (SELECT 1 FROM message WHERE state = 'queued' AND sender_id = ?"
-            f" AND (lane, due_at, id) < (?, ?, ?) LIMIT {_BEHIND + 1}) q",
+            f"{since} AND (lane, due_at, id) < (?, ?, ?) LIMIT {BEHIND + 1}) q",
             row["sender_id"],
-            row["lane"],
-            row["due_at"],
-            row["id"],
+            *start,
+            *_place(row),
         )
     )
-    return None if found > _BEHIND else found
+    return None if found > BEHIND else found
 
 
 def some(view: View, organisation_id: str, member: str | None, message_ids: Sequence[str]) -> list[Row]:
@@ -245,7 +226,8 @@ def some(view: View, organisation_id: str, member: str | None, message_ids: Sequ
 def open_batches(view: View, organisation_id: str, own: Sequence[Row] | None, most: int) -> list[tuple[int, str]]:
     """Batches with something in the queue or held: when they were accepted and by whom, the oldest first.
 
-    For who sees everything, those of the front of the queue: what comes later shows when its turn is near.
+    For who sees everything, those of the front of the queue and of what has been held longest: what comes later shows when its
+    turn is near.
     """
     if own is not None:
         rows: list[Row] = [row for row in own if row["lane"] == BULK and row["origin"] == "user" and row["state"] in OPEN[:2]]
@@ -257,9 +239,10 @@ def open_batches(view: View, organisation_id: str, own: Sequence[Row] | None, mo
                 f" AND m.origin = 'user' ORDER BY m.due_at, m.id LIMIT {MOST}",
                 sender["id"],
             )
+        oldest = f"SELECT m.id FROM message m WHERE {_LISTED['held']} ORDER BY m.id LIMIT {BEHIND}"
         rows += view.all(
-            f"SELECT m.accepted_at, m.user_id FROM message m WHERE {_STATE['held']} AND m.lane = {BULK} AND m.origin = 'user'"
-            f" AND m.organisation_id || '' = ? LIMIT {MOST}",
+            f"SELECT m.accepted_at, m.user_id FROM message m WHERE m.id IN ({oldest}) AND m.lane = {BULK} AND m.origin = 'user'"
+            f" ORDER BY m.id LIMIT {MOST}",
             organisation_id,
         )
     numbers = Counter((row["accepted_at"], row["user_id"]) for row in rows)

@@ -122,7 +122,7 @@ def test_from_the_request_to_an_open_conversation(desk: Desk, recruiter: str) ->
         w.page.get_by_role("link", name="Consent status").click()
         first = w.page.get_by_role("region", name="What the candidate reads first").inner_text()
         assert "START" in first
-        assert "sv" in first
+        assert "Swedish" in first
         w.page.get_by_role("button", name="Request consent: SMS, Their application").click()
         assert "The request is made" in w.page.locator(".alert-success").inner_text()
         link = w.page.get_by_label("Link for the candidate").input_value()

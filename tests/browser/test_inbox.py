@@ -159,7 +159,7 @@ def test_a_template_is_picked_filled_in_and_seen_as_the_candidate_gets_it(office
     furnish("inbox")
     with office.window("recruiter") as w:
         w.open(TALK)
-        w.page.get_by_label("Template").select_option(label="Documents to bring · en")
+        w.page.get_by_label("Template").select_option(label="Documents to bring · English")
         w.page.get_by_label("Documents").fill("your licence")
         w.page.get_by_text("Hi Kim! Please bring your licence to our office.").wait_for()
         w.page.get_by_label("Place").fill("Storgatan 1")

@@ -70,7 +70,7 @@ def test_the_linter_speaks_while_one_types_and_mends_the_very_character(office: 
         text.fill("It's {{company}}. Reply STOP to opt out. {{nobody}}")
         lint.get_by_text("is not known").wait_for()
         text.fill("It's {{company}}.\nReply STOP to opt out.")
-        lint.get_by_text("Nothing to remark.").wait_for()
+        lint.get_by_text("No remarks.").wait_for()
         size = analyse("It's Acme.\nReply STOP to opt out.")
         assert f"{size.units} places used, {size.room} left" in lint.inner_text()
         w.page.get_by_role("button", name="Save", exact=True).click()

@@ -14,10 +14,11 @@ from pathlib import Path
 import pytest
 
 from gateway.errors import NameTaken, Refused
+from gateway.flows.facts import tree
 from gateway.store.database import Database, StoreUnavailable, Transaction, Turn
 from gateway.store.lease import Lease
 from gateway.store.seal import seal, verify
-from tests.support import an_organisation
+from tests.support import an_organisation, questions
 
 
 def put(tx: Transaction, name: str, value: str = "x") -> None:
@@ -43,6 +44,19 @@ def test_a_transaction_that_raises_leaves_nothing(database):
     with database.read() as view:
         assert view.one("SELECT 1 AS yes FROM audit") is None
         assert view.one("SELECT 1 AS yes FROM event") is None
+
+
+def test_a_look_asks_once_for_what_it_needs_again_and_the_next_look_asks_anew(database):
+    with database.write() as tx:
+        organisation_id = an_organisation(tx)
+    with questions() as asked, database.read() as view:
+        for _ in range(3):
+            assert tree(view, organisation_id)[organisation_id]["name"] == "Acme"
+    assert len(asked) == 1
+    with database.write() as tx:
+        tx.execute("UPDATE organisation SET name = 'Other'")
+    with database.read() as view:
+        assert tree(view, organisation_id)[organisation_id]["name"] == "Other"
 
 
 def test_rows_that_refer_to_others_are_written_after_them_whatever_came_between(database):

@@ -186,7 +186,7 @@ def test_a_reader_sees_what_their_team_and_their_role_reach_and_nothing_twice(of
         for name in ("eva", "team", "boss", "outside"):
             user = find_user(view, office.organisation_id, f"{name}@acme.example")
             reach = thread_readers.reach(view, user)
-            within = Within(reach.user_id, reach.team_units, reach.role_units, reach.without_case)
+            within = Within(reach.user_id, reach.team_units, reach.role_units, reach.without_case, reach.everything)
             found = lists_threads.threads(view, office.organisation_id, Wanted(reader=user["id"]), within, None, 10)
             seen[name] = [each["case_ref"] for each in found]
         with pytest.raises(Refused) as refused:

@@ -19,6 +19,7 @@ from modem.errors import (
     NotSent,
     OutcomeUnknown,
     PortLost,
+    PortUnavailable,
     PromptMissing,
     QueryRefused,
     Rejected,
@@ -43,6 +44,7 @@ from modem.segments import Alphabet
 from modem.simulator import SimulatedModem
 from modem.simulator_profiles import PROFILES as STICKS
 from tests.modem.scripted import OK, FastClock, Reply, ScriptedModem
+from tests.processes import until as until_true
 
 TPDU = Submit(Address.parse("+46701740605"), "Hej", Alphabet.GSM7).encode()
 SPEED = 10.0
@@ -63,6 +65,19 @@ def sim() -> Iterator[Sim]:
 def hurried() -> Iterator[Sim]:
     with SimulatedModem(clock=FastClock(HURRY), latency_s=0.05, report_delay_s=0.1) as stick:
         yield stick
+
+
+def open_after_another(modem: Modem) -> None:
+    """Open a port that another had: a tty is free at its last close; the stick, which holds ours too, notices a moment later."""
+
+    def opens() -> bool:
+        try:
+            modem.open()
+        except PortUnavailable:
+            return False
+        return True
+
+    until_true(opens, about="the port is free")
 
 
 def started(stick: Sim, events: list[Event] | None = None, speed: float = SPEED) -> Modem:
@@ -187,7 +202,7 @@ def test_whether_it_restarted_is_known_without_initialising(sim: Sim) -> None:
     assert modem.restarted_since_init() is False
     modem.close()
     again = Modem(sim.link, clock=FastClock(SPEED))
-    again.open()
+    open_after_another(again)
     assert again.restarted_since_init() is False
     sim.control.reboot(boot_s=1)
     until(again, lambda: sim.control.counter("boots") > 0 if "boots" in sim.control.stats() else True)
@@ -268,7 +283,7 @@ def test_a_wrong_pin_is_tried_once_and_never_again() -> None:
         assert len(pins_heard(stick)) == 1
         modem.close()
         other = Modem(stick.link, clock=FastClock(SPEED), pin="4711")
-        other.open()
+        open_after_another(other)
         with pytest.raises(SimProblem) as problem:
             other.start()
         assert (problem.value.kind, problem.value.tries_left) == (SimTrouble.PIN_WITHHELD, 2)
@@ -608,7 +623,7 @@ def test_the_result_of_a_submission_whose_process_died_is_seen_by_the_next_one(s
     dying.close()
     events: list[Event] = []
     successor = Modem(sim.link, clock=FastClock(SPEED), on_event=events.append)
-    successor.open()
+    open_after_another(successor)
     until(successor, lambda: LateResult(1) in events)
     assert sim.control.heard()[-1].startswith("<pdu ")
     successor.reset_prompt()

@@ -5,9 +5,11 @@ import re
 from pathlib import Path
 
 import pytest
+from flask import Flask
 from jinja2 import Environment
 
 from tests.web.pages_fixtures import Person, anonymous, app, people, store
+from web.pages import language
 
 __all__ = ["anonymous", "app", "people", "store"]  # fixtures
 
@@ -92,3 +94,12 @@ def test_the_browser_s_language_decides_before_anybody_has_signed_in(anonymous: 
 
 def test_after_signing_in_the_viewer_s_own_language_counts(people: dict[str, Person]) -> None:
     assert '<html lang="en">' in people["admin"].get("/admin/account", **{"Accept-Language": "sv"}).text
+
+
+def test_what_fills_a_text_in_is_escaped_and_a_percent_sign_stays_one(app: Flask) -> None:
+    source = '{% for name in names %}{{ _("Looked after by %(name)s", name=name) }} {% endfor %}{{ _("9 %%") }}'
+    with app.test_request_context(headers={"Accept-Language": "sv"}):
+        shown = app.jinja_env.from_string(source).render(names=["<b>Kim</b>"])
+        said = language._("Looked after by %(name)s", name="&lt;b&gt;Kim&lt;/b&gt;")
+    assert shown == f"{said} 9 %"
+    assert not said.startswith("Looked")

@@ -242,15 +242,29 @@ def test_the_page_says_who_it_is_and_hides_the_number_from_who_does_not_write(pe
     written, read = people["recruiter"].get(KIMS).text, people["viewer"].get(KIMS).text
 
     assert "+46701740650" in written
-    assert "speaks sv" in written
+    assert "speaks Swedish" in written
     assert "+46701740650" not in read
     assert "…650" in read
     assert "You can read here, not write" in read or "but not send" in read
 
 
+def test_a_candidate_is_met_below_cases_in_the_menu(people: dict[str, Person]) -> None:
+    menu = people["recruiter"].get(KIMS).text.partition("</nav>")[0]
+
+    assert menu.count("aria-current") == 1
+    assert '<a href="/admin/cases" aria-current="true">' in menu
+
+
+def test_who_was_asked_for_consent_and_has_not_answered_is_not_asked_again(people: dict[str, Person]) -> None:
+    asked = people["recruiter"].get(f"/admin/candidates/cs-lea?case={WELDER}").text
+
+    assert "The candidate was asked for consent and has not answered yet." in asked
+    assert "Request consent" not in asked
+
+
 def test_what_was_written_both_ways_is_there_as_far_as_one_may_read_it(people: dict[str, Person], store: Database) -> None:
     page = people["recruiter"].get(KIMS).text
-    for words in ("svetslicens", "Ja, för MIG/MAG", "It waits for its time", "Unread", "Introduction"):
+    for words in ("svetslicens", "Ja, för MIG/MAG", "It leaves at", "Unread", "Introduction"):
         assert words in page
     with store.write() as tx:
         other = tx.value("SELECT id FROM hiring_case WHERE ref = ?", CODER)

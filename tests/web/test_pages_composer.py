@@ -240,7 +240,7 @@ def test_templates_are_those_of_the_cases_unit_and_language(eva: Person, store: 
             columns = {"name": f"Odd {number}", "kind": "contact", "channel": "sms", "language": language, "body": "x"}
             tx.insert("template", id=f"tpl_odd_{number}", unit_id=unit, updated_at=0, **columns)
     page = eva.get(PAGE).text
-    assert "Documents to bring · en" in page
+    assert "Documents to bring · English" in page
     assert "Odd" not in page
 
 

@@ -4,12 +4,14 @@ import re
 from typing import Any
 
 import pytest
+from flask import Flask
 
 from gateway.store.database import Database
 from tests.browser.furnished import inbox as furniture
 from tests.browser.furnished.inbox import CALLED, CLOSED, KIM, LOCKED, LONG, PAUSED, POOL, STRANGER, thread_id
-from tests.support import ManualClock
+from tests.support import ManualClock, questions
 from tests.web.pages_fixtures import Person, anonymous, app, people, store
+from web.pages.words import when
 
 __all__ = ["anonymous", "app", "people", "store"]  # fixtures
 
@@ -109,12 +111,52 @@ def test_every_act_needs_the_forms_token(act: str, eva: Person, store: Database)
 # --- the list --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("path", ["/admin/inbox", "/admin/inbox?show=unread", "/admin/inbox/count", "/admin/account"])
+def test_a_page_asks_the_store_no_more_of_who_has_more_cases(path: str, eva: Person, store: Database, clock: ManualClock) -> None:
+    with questions() as few:
+        assert eva.get(path).status_code == 200
+    now = clock.now_ms()
+    with store.write() as tx:
+        for number in range(30):
+            case = {"id": f"case_more_{number}", "organisation_id": "org_acme", "unit_id": "org_acme", "ref": f"more-{number}"}
+            tx.insert("hiring_case", **case, title=f"Cook {number}", created_at=now, updated_at=now)
+            tx.insert("case_member", case_id=case["id"], user_id="usr_recruiter")
+            talk = {"id": f"thr_more_{number}", "organisation_id": "org_acme", "candidate_id": "cand_1", "case_id": case["id"]}
+            context = {"channel": "sms", "context": f"case:{case['id']}", "state": "active", "heard": 1}
+            tx.insert("thread", **talk, **context, last_at=now, created_at=now)
+
+    with questions() as many:
+        page = eva.get(path).text
+
+    assert path == "/admin/account" or "Cook 29" in page or '"unread":' in page
+    assert len(many) == len(few), sorted({each for each in many if many.count(each) > few.count(each)})
+
+
+def test_a_time_of_today_is_shown_with_its_day_tomorrow(app: Flask, clock: ManualClock) -> None:
+    at = clock.now_ms()
+    with app.test_request_context():
+        assert when(at).striptags() == "10:00"
+        clock.advance(24 * 3600)
+        assert when(at).striptags() == "2026-03-02 10:00"
+        assert when(at, seconds=True).striptags() == "2026-03-02 10:00:00"
+
+
+def test_a_page_draws_its_list_as_its_live_fragment_does(eva: Person) -> None:
+    for path, parts in (("/admin/inbox", ["list"]), (TALK, ["list", "head", "lock", "talk"])):
+        page = eva.get(path).text
+        live = eva.get("/admin/inbox/live" + (f"?thread={thread_id(KIM)}" if path == TALK else "")).text
+        drawn = re.findall(r'<div data-part="(\w+)">(.*?)</div>\n(?=<div data-part|\n?</div>$)', live.rstrip(), re.DOTALL)
+        assert [name for name, _ in drawn] == parts
+        for name, html in drawn:
+            assert html.strip() in page, name
+
+
 def test_the_newest_conversation_comes_first_with_its_last_word(eva: Person) -> None:
     page = eva.get("/admin/inbox").text
 
     names = listed(page)
     assert names[:3] == ["Kim Sjöberg", "+46701740655", "Maja Nyberg"]
-    assert "Sent: Yes, behind the building." in " ".join(page.split())
+    assert "From us: Yes, behind the building." in " ".join(page.split())
     assert "Please stop writing so late" in page
     assert "May want no more messages" in page
 

@@ -290,7 +290,7 @@ def test_the_first_test_message_to_a_number_carries_a_code_and_costs_nothing(peo
     assert row is not None
     assert (row["state"], row["credits"], row["address"], row["candidate_id"]) == ("queued", 0, "+46701740698", None)
     page = people["operator"].get(f"{ONE}/tests").text
-    assert "type the code" in page
+    assert "type its code" in page
     assert "In the queue" in page
 
     with store.read() as view:

@@ -10,7 +10,7 @@ from gateway.flows.rights import acting
 from gateway.flows.vouchers import new_keys, sign, trust
 from gateway.store.database import Database
 from tests.browser.furnished import organisation as furniture
-from tests.support import ManualClock
+from tests.support import ManualClock, questions
 from tests.web.pages_fixtures import (
     ORG,
     Person,
@@ -228,6 +228,29 @@ def test_sms_is_switched_off_for_the_whole_organisation(people: dict[str, Person
 
     with store.read() as view:
         assert view.value("SELECT sms_enabled FROM organisation WHERE id = ?", ORG) == 0
+
+
+@pytest.mark.parametrize(("path", "sign"), [("/admin/organisation", "unit-29"), (CREDITS, "PO-0"), ("/admin/users", "person29@")])
+def test_a_page_asks_the_store_no_more_for_a_larger_organisation(
+    path: str, sign: str, people: dict[str, Person], store: Database, clock: ManualClock
+) -> None:
+    fund(store, 10, clock.now_ms())
+    with questions() as few:
+        assert people["admin"].get(path).status_code == 200
+    with store.write() as tx:
+        for number in range(30):
+            node, ref = f"org_{number}", f"unit-{number}"
+            tx.insert("organisation", id=node, root_id=ORG, parent_id=ORG, ref=ref, name=ref, created_at=clock.now_ms())
+            tx.flush()
+            add_user(tx, f"person{number}", ["admin"] if number % 2 else ["operator"], clock.now_ms())
+            grant = {"holder": "role", "role": "viewer", "permission": "reports.view", "unit_id": node}
+            tx.insert("right_grant", id=f"rgt_{number}", organisation_id=ORG, **grant, created_at=clock.now_ms())
+
+    with questions() as many:
+        page = people["admin"].get(path).text
+
+    assert sign in page
+    assert len(many) == len(few), sorted({each for each in many if many.count(each) > few.count(each)})
 
 
 # --- credits ---------------------------------------------------------------------------------------------------------

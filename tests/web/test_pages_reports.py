@@ -70,7 +70,7 @@ def test_users_are_named_and_who_is_gone_has_a_pseudonym(people: dict[str, Perso
     assert "Compliance Person" in page
     assert "former user" in page
     assert "Recruiter Person" not in page
-    assert "the box itself" in page
+    assert "The box itself" in page
 
 
 @pytest.mark.parametrize(

@@ -355,7 +355,7 @@ def test_whether_somebody_may_send_is_explained_term_by_term(people: dict[str, P
     assert without.count('class="lacks"') == 1
     assert "There is no seat" in without
     assert 'class="lacks"' not in having
-    assert "Every term below holds" in having
+    assert "Nothing stands in the way" in having
     assert stranger.count('class="lacks"') == 3
     assert "Not on the hiring team" in stranger
     assert "There is no case" in admin.get(f"{EVA}?case=job-99").text

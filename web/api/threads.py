@@ -228,7 +228,7 @@ def _within(view: View, who: Row | None) -> Within | None:
     if who is None:
         return None
     reach = thread_readers.reach(view, who)
-    return Within(reach.user_id, reach.team_units, reach.role_units, reach.without_case)
+    return Within(reach.user_id, reach.team_units, reach.role_units, reach.without_case, reach.everything)
 
 
 def _shown_one(view: View, call: Call, thread_id: str, who: Row | None) -> dict[str, Any]:

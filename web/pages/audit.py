@@ -18,6 +18,7 @@ from gateway.store.database import Row, Transaction, View
 from web import sessions
 from web.pages import audit_words, door, words
 from web.pages.language import _, ngettext
+from web.pages.territories import country_name
 
 blueprint = door.pages("audit", __name__, "/admin/audit")
 
@@ -129,7 +130,7 @@ def _shown(row: Row, names: dict[str, str]) -> dict[str, Any]:
     if prefix in _LINKS:
         link = url_for(_LINKS[prefix], **{_ARGUMENT[prefix]: row["subject"]})
     elif _COUNTRY.fullmatch(row["subject"]) and door.viewer().may(COMPLIANCE_VIEW):
-        link = url_for("compliance.country", iso=row["subject"][8:10])
+        link = url_for("compliance.country", iso=row["subject"][8:10], channel=row["subject"].partition("/")[2] or "sms")
     data = json.loads(row["data"])
     return {
         "position": row["position"],
@@ -139,12 +140,21 @@ def _shown(row: Row, names: dict[str, str]) -> dict[str, Any]:
         "action": row["action"],
         "word": audit_words.ACTIONS.get(row["action"]),
         "subject": row["subject"],
-        "about": names.get(row["subject"]),
+        "about": names.get(row["subject"]) or _country(row["subject"]),
         "link": link,
         "data": {
             name: value if isinstance(value, str | int) else json.dumps(value, ensure_ascii=False) for name, value in data.items()
         },
     }
+
+
+def _country(subject: str) -> str | None:
+    """`country:SE/sms` as “Sweden (SMS)”; None for what is no country."""
+    if not _COUNTRY.fullmatch(subject):
+        return None
+    channel = subject.partition("/")[2]
+    name = country_name(subject[8:10])
+    return f"{name} ({audit_words.CHANNELS.get(channel, channel)})" if channel else name
 
 
 def _actor(actor: str) -> str | None:

@@ -147,5 +147,6 @@ BROKEN: Final = {
     "audit": N_("The audit does not hold: the first broken link is entry %(position)s (%(reason)s)."),
     "events": N_("The list of events does not hold: the first gap is at position %(position)s (%(reason)s)."),
 }
+CHANNELS: Final = {"sms": "SMS", "whatsapp": "WhatsApp"}
 ACTORS: Final = {"web": N_("Somebody not signed in")}
 """Who acts in the audit only; everybody else stands in words.ACTORS."""

@@ -25,6 +25,10 @@ class Entry:
         """The blueprint all pages below this entry belong to."""
         return self.endpoint.partition(".")[0]
 
+    def holds(self, blueprint: str | None) -> bool:
+        """Whether a page of this blueprint lies below this entry; candidates are met in their cases."""
+        return ("cases" if blueprint == "candidates" else blueprint) == self.blueprint
+
 
 DAILY, OFFICE, BOX = N_("Daily work"), N_("The office"), N_("The box")
 OF_ORGANISATION = (permissions.USERS_VIEW, permissions.SETTINGS_EDIT, permissions.REPORTS_VIEW)

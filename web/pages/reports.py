@@ -167,11 +167,11 @@ def _label(row: dict[str, Any]) -> str:
     """What a bar stands for."""
     parts = []
     if "user" in row:
-        parts.append(_("the box itself") if row["user"] == flow.SYSTEM else row["user"])
+        parts.append(_("The box itself") if row["user"] == flow.SYSTEM else row["user"])
     if "country" in row:
         parts.append(country_name(row["country"]))
     if "case_ref" in row:
-        parts.append(row["case_title"] or row["case_ref"] or _("without a case"))
+        parts.append(row["case_title"] or row["case_ref"] or _("Without a case"))
     return " · ".join([*parts, row["month"]] if "month" in row else parts)
 
 

@@ -114,9 +114,11 @@ def show(endpoint_id: str) -> ResponseReturnValue:
     with sessions.services().database.read() as view:
         row = flows.get_endpoint(view, door.viewer().organisation_id, endpoint_id)
         live = _live(view, row, asked, after)
+        some_given_up = bool(lists_webhooks.deliveries(view, row["id"], "dead", None, 1))
     return render_template(
         "webhooks/show.html",
         endpoint=row,
+        some_given_up=some_given_up,
         secret=once.take(endpoint_id),
         events=_events_of(row),
         event_words=EVENTS,

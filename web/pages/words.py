@@ -5,7 +5,7 @@ it is, with blanks for underscores: a new state must never break a page.
 """
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -17,6 +17,7 @@ from gateway.clock import rfc3339
 from gateway.flows.sign_in import Viewer
 from web import sessions
 from web.pages.language import N_, _, ngettext
+from web.pages.territories import country_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +175,12 @@ def modem_word(state: str, reason: str, parked: bool) -> Word:
     return trouble or _word(MODEMS, state)
 
 
+def modem_detail(reason: str) -> str:
+    """What the gateway adds to a modem's word: its reason without the code that the word already says."""
+    code, _colon, detail = reason.partition(": ")
+    return detail if code in SIMS else reason
+
+
 def signal_bars(dbm: int | None) -> int:
     """0 to 4 bars as a phone draws them."""
     if dbm is None:
@@ -205,27 +212,35 @@ def local(at: int) -> datetime:
     return datetime.fromtimestamp(at / 1000, _zone())
 
 
-def _short(moment: datetime, seconds: bool) -> Markup:
+def _short(moment: datetime, seconds: bool, today: date) -> Markup:
     """`14:05` today, else `2026-11-21 14:05`, which may break only at the blank."""
     clock = moment.strftime("%H:%M:%S" if seconds else "%H:%M")
-    if moment.date() == local(sessions.services().clock.now_ms()).date():
+    if moment.date() == today:
         return Markup("{}").format(clock)
     return Markup("<span>{}</span> <span>{}</span>").format(moment.date(), clock)
 
 
+def _today() -> date:
+    return local(sessions.services().clock.now_ms()).date()
+
+
 def when(at: int | None, *, seconds: bool = False) -> Markup:
     """A time as people here read it, with the exact one (and its offset) on hovering."""
-    if at is None:
-        return Markup("–")
-    moment = local(at)
+    return Markup("–") if at is None else _when(at, _zone(), seconds, _today())
+
+
+@lru_cache(maxsize=4096)
+def _when(at: int, zone: tzinfo, seconds: bool, today: date) -> Markup:
+    """Kept, because a list is full of them and asked for again and again."""
+    moment = datetime.fromtimestamp(at / 1000, zone)
     return Markup('<time datetime="{}" title="{}">{}</time>').format(
-        rfc3339(at), moment.strftime("%Y-%m-%d %H:%M:%S %z"), _short(moment, seconds)
+        rfc3339(at), moment.strftime("%Y-%m-%d %H:%M:%S %z"), _short(moment, seconds, today)
     )
 
 
 def plain_time(at: int) -> str:
     """A time in the reader's zone as a part of a sentence."""
-    return str(_short(local(at), False).striptags())
+    return str(_short(local(at), False, _today()).striptags())
 
 
 def number(value: int) -> str:
@@ -247,8 +262,10 @@ def install(app: Flask) -> None:
     env.filters["when"] = when
     env.filters["number"] = number
     env.globals.update(
+        country_name=country_name,
         state_word=lambda code: _word(STATES, code),
         part_word=lambda code: _word(PARTS, code),
+        modem_detail=modem_detail,
         modem_word=modem_word,
         hold_words=lambda code: HOLDS.get(code, _plain(code).lower()),
         registration_word=lambda code: REGISTRATIONS.get(code, _plain(code)),

@@ -21,6 +21,7 @@ from web import sessions
 from web.pages import door, refusals
 from web.pages.candidates import words
 from web.pages.language import N_, _
+from web.pages.territories import country_name
 
 blueprint = door.pages("candidates", "web.pages.candidates", "/admin/candidates")
 
@@ -102,6 +103,7 @@ def page(view: View, template: str, seen: Seen, tab: str, **values: Any) -> Call
         tabs_shown={name: (_(word), address(name, seen)) for name, word in shown.items()},
         at=address,
         words=words,
+        country_name=country_name,
         now=now,
         may_erase=viewer.may(ERASE),
         **values,

@@ -67,7 +67,7 @@ class ArrangeForm(PageForm):
     location = StringField(N_("Place"), [Length(max=200)], description=N_("An address, a room, or the link of a video call."))
     slots = FieldList(FormField(SlotForm), min_entries=_ROWS, max_entries=MOST_SLOTS)
     template_id = SelectField(N_("Template"), [Optional()], choices=[], validate_choice=False)
-    text = TextAreaField(N_("Text"), [Length(max=2000)])
+    text = TextAreaField(N_("A text of your own, instead of a template"), [Length(max=2000)])
 
     def starts_at(self) -> int | None:
         """The start in ms UTC, as far as it was filled in."""

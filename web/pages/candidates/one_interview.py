@@ -46,7 +46,7 @@ class ReminderForm(PageForm):
     )
     unit = SelectField(N_("Unit"), choices=[], default="days")
     template_id = SelectField(N_("Template"), [Optional()], choices=[], validate_choice=False)
-    text = TextAreaField(N_("Text"), [Length(max=1000)])
+    text = TextAreaField(N_("A text of your own, instead of a template"), [Length(max=1000)])
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

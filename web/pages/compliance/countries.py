@@ -20,7 +20,8 @@ from web.pages import door, refusals
 from web.pages.compliance import words
 from web.pages.compliance.desk import blueprint, frame, who
 from web.pages.compliance.forms import CodeForm
-from web.pages.language import N_, _
+from web.pages.language import N_, _, language_name
+from web.pages.territories import country_name
 
 CHANNELS = ("sms", "whatsapp")
 FILTERS = ("all", "open", "active", "review")
@@ -145,8 +146,11 @@ def _index(form: CodeForm, candidates: Any = (), unfinished: str | None = None) 
 def _told(gap: dict[str, str]) -> dict[str, Any]:
     """A gap of the set-up in words, and where it is filled."""
     facts = dict(gap)
+    if "country" in gap:
+        facts["country"] = country_name(gap["country"])
     if "kind" in gap:
         facts["kind"] = _(words.TEXTS[gap["kind"]][0])
+        facts["language"] = language_name(gap["language"])
         where = url_for("compliance.text", kind=gap["kind"], language=gap["language"])
     elif gap["what"] == "sender":
         where = url_for("compliance.senders")

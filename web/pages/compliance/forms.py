@@ -33,7 +33,7 @@ class CodeForm(PageForm):
     iso = StringField(
         N_("Country code"),
         [InputRequired(N_("Write a code of two letters."))],
-        render_kw={"maxlength": 2, "autocapitalize": "characters", "size": 4, "spellcheck": "false"},
+        render_kw={"maxlength": 2, "autocapitalize": "characters", "size": 4, "spellcheck": "false", "placeholder": "SE"},
     )
 
 

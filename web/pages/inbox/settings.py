@@ -14,7 +14,7 @@ from web.pages.inbox.blueprint import blueprint
 from web.pages.language import N_, _
 
 WISHES: Final = {
-    "off": (N_("No e-mail"), N_("New replies show here and beside “Inbox” in the menu only.")),
+    "off": (N_("No e-mail"), N_("New replies show in the inbox, and beside “Inbox” in the menu.")),
     "at_once": (N_("An e-mail as soon as a candidate replies"), N_("Several replies in a row make one e-mail.")),
     "daily": (N_("One e-mail a day"), N_("In the morning, with all that is still unread.")),
 }

@@ -104,7 +104,7 @@ def wish() -> Wish:
 def within(view: View, viewer: Viewer) -> Within:
     """What the viewer may read. Raises Refused (403) where that is nothing."""
     reach = thread_readers.reach(view, find_user(view, viewer.organisation_id, viewer.user_id))
-    return Within(reach.user_id, reach.team_units, reach.role_units, reach.without_case)
+    return Within(reach.user_id, reach.team_units, reach.role_units, reach.without_case, reach.everything)
 
 
 def listing(view: View, viewer: Viewer, wanted: Wish, reach: Within) -> Listing:

@@ -28,7 +28,10 @@ def index() -> ResponseReturnValue:
         strangers = []
         if wanted.show == "unassigned" and wanted.after is None:
             strangers = lists_conversation.strangers_calls(view, door.viewer().organisation_id)
-    return render_template("inbox/index.html", **frame, strangers=strangers, talk=None, etag=_etag(frame, None))
+    parts = _parts(frame, None)
+    return render_template(
+        "inbox/index.html", **frame, strangers=strangers, talk=None, parts=parts, etag=_etag(frame, None, parts)
+    )
 
 
 @blueprint.get("/<thread_id>")
@@ -47,6 +50,7 @@ def page(thread_id: str, trouble: tuple[str, str] | None = None) -> str:
         frame = _frame(view, viewer, wanted)
         around = _around(view, viewer, talk)
         writing = _composer(view, viewer, talk)
+    parts = _parts(frame, talk)
     return render_template(
         "inbox/show.html",
         **frame,
@@ -54,7 +58,8 @@ def page(thread_id: str, trouble: tuple[str, str] | None = None) -> str:
         talk=talk,
         composer=writing,
         before=before,
-        etag=_etag(frame, talk),
+        parts=parts,
+        etag=_etag(frame, talk, parts),
         trouble=trouble,
         sent=request.form,
         shown=stale.fingerprint({"assignee": talk.row["assignee"] or ""}),
@@ -70,7 +75,7 @@ def live() -> ResponseReturnValue:
     with sessions.services().database.read() as view:
         talk = shown.talk(view, viewer, thread_id) if thread_id else None
         frame = _frame(view, viewer, wanted)
-    html = _fragment(frame, talk)
+    html = _fragment(frame, talk, _parts(frame, talk))
     response = Response(html, content_type="text/html; charset=utf-8")
     response.set_etag(_mark(html))
     return response.make_conditional(request)
@@ -126,13 +131,13 @@ def write(thread_id: str) -> ResponseReturnValue:
 
 
 def _frame(view: View, viewer: Viewer, wanted: Wish) -> dict[str, Any]:
-    """The list and all around it."""
+    """The list and all around it. A page has counted for its menu already; a fragment has no menu."""
     reach = shown.within(view, viewer)
     return {
         "listing": shown.listing(view, viewer, wanted, reach),
         "wish": wanted,
         "filters": SHOW,
-        "unread": lists_inbox.unread(view, viewer.organisation_id, viewer.user_id, reach),
+        "unread": g.unread if "unread" in g else lists_inbox.unread(view, viewer.organisation_id, viewer.user_id, reach),
         "counted": shown.number,
         "query": wanted.query,
     }
@@ -162,12 +167,18 @@ def _composer(view: View, viewer: Viewer, talk: Talk) -> composer.Form | None:
     return composer.form_for(view, viewer, row["candidate_ref"], row["case_ref"], now, pool_ref=pool_ref, back=back)
 
 
-def _fragment(frame: dict[str, Any], talk: Talk | None) -> str:
-    return render_template("inbox/_live.html", **frame, talk=talk)
+def _parts(frame: dict[str, Any], talk: Talk | None) -> dict[str, str]:
+    """The pieces that inbox.js replaces, each drawn once: for the page, and for the fragment whose hash tells of a change."""
+    names = ("list",) if talk is None else ("list", "head", "lock", "talk")
+    return {name: render_template(f"inbox/_{name}.html", **frame, talk=talk) for name in names}
 
 
-def _etag(frame: dict[str, Any], talk: Talk | None) -> str:
-    return _mark(_fragment(frame, talk))
+def _fragment(frame: dict[str, Any], talk: Talk | None, parts: dict[str, str]) -> str:
+    return render_template("inbox/_live.html", unread=frame["unread"], talk=talk, parts=parts)
+
+
+def _etag(frame: dict[str, Any], talk: Talk | None, parts: dict[str, str]) -> str:
+    return _mark(_fragment(frame, talk, parts))
 
 
 def _mark(html: str) -> str:

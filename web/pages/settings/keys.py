@@ -57,7 +57,7 @@ def keys() -> ResponseReturnValue:
         live=[row for row in shown if row["revoked_at"] is None],
         revoked=[row for row in shown if row["revoked_at"] is not None][::-1][:50],
         secret=once.take("key"),
-        say=_say,
+        may=_may,
     )
 
 
@@ -110,15 +110,15 @@ def _offered() -> list[str]:
         return api_keys.offered(view, _who(view))
 
 
-def _say(scope: str) -> str:
-    """A scope in words."""
-    if scope == "*":
-        return _("everything")
-    area, _colon, act = scope.partition(":")
-    what = words.AREAS.get(area)
-    if what is None:
-        return scope
-    return f"{_(what)}: {_('everything') if act == '*' else _(words.ACTS.get(act, act))}"
+def _may(scopes: list[str]) -> list[str]:
+    """Scopes in words, one line for each area."""
+    areas: dict[str, list[str]] = {}
+    for scope in scopes:
+        area, _colon, act = scope.partition(":")
+        areas.setdefault(area, []).append(_("everything") if act == "*" else _(words.ACTS.get(act, act)))
+    return [
+        f"{_(words.AREAS.get(area, area))}: {', '.join(acts)}" if area != "*" else _("everything") for area, acts in areas.items()
+    ]
 
 
 def _form(form: KeyForm) -> str:

@@ -23,7 +23,7 @@ AREAS: Final = {
 }
 ACTS: Final = {
     "read": N_("read"),
-    "write": N_("read in and change"),
+    "write": N_("add and change"),
     "erase": N_("erase for good, set legal holds"),
     "export": N_("download everything about a person"),
     "redeem": N_("redeem vouchers"),

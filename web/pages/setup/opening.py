@@ -107,7 +107,7 @@ def unlock() -> ResponseReturnValue:
 
 def _wrong(form: CodeForm, outcome: TurnedAway, now: int) -> ResponseReturnValue:
     if outcome.retry_at is None:
-        form.say("code", _("This is not the code, or it has run out. `ringpost setup-code` prints a new one."))
+        form.say("code", _("This is not the code, or it has run out."))
         return page("code", "code", form=form), HTTPStatus.FORBIDDEN
     seconds = max(1, -(-(outcome.retry_at - now) // 1000))
     said = ngettext(

@@ -16,7 +16,7 @@ from gateway.store.database import Transaction
 from web import sessions
 from web.pages import door
 from web.pages.forms import PageForm
-from web.pages.language import N_, _, chosen
+from web.pages.language import N_, _, language_name
 from web.pages.modems.overview import etag, fragment
 from web.pages.setup.box import country_names
 from web.pages.setup.frame import NAMES, blueprint, forward, here, page, situation, who
@@ -87,7 +87,7 @@ def _country_page(where: Situation, typed: dict[str, str], refused: Refused | No
             rows = setup_steps.texts(view, viewer.organisation_id, each)
             shown = countries.shown(view, each, where.organisation["zone"], services.clock.now_ms())
         texts = {
-            language: {**row, "body": typed.get(language, row["body"]), "name": _language_name(language)}
+            language: {**row, "body": typed.get(language, row["body"]), "name": language_name(language)}
             for language, row in rows.items()
         }
         hours = {day: _("nothing leaves") if span in ("", "hold") else span for day, span in (shown["windows"] or {}).items()}
@@ -95,16 +95,6 @@ def _country_page(where: Situation, typed: dict[str, str], refused: Refused | No
         items = {item: _(ITEMS.get(item, text)) for item, text in setup_steps.checklist(each).items()}
         found = {"windows": hours, "texts": texts, "shown": shown, "items": items, "ticked": ticked}
     return page("country", "country", situation=where, iso=iso, names=country_names(), refused=refused, **found)
-
-
-def _language_name(code: str) -> str:
-    """A language in the reader's words."""
-    from babel import Locale, UnknownLocaleError  # some MB: only where a wizard is open
-
-    try:
-        return Locale.parse(code, sep="-").get_display_name(chosen()) or code
-    except (UnknownLocaleError, ValueError):
-        return code
 
 
 @blueprint.post("/country")

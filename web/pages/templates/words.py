@@ -46,9 +46,9 @@ FINDINGS: Final = {
     "forces_ucs2": (
         "wait",
         N_("Doubles the cost"),
-        N_("This character is not in the standard alphabet of SMS: each part then holds 70 characters instead of 160."),
+        N_("A character outside the standard alphabet of SMS: each part then holds 70 characters instead of 160."),
     ),
-    "counts_twice": ("quiet", N_("Counts twice"), N_("This character takes the place of two.")),
+    "counts_twice": ("quiet", N_("Counts twice"), N_("Such a character takes the place of two.")),
     "value_forces_ucs2": (
         "wait",
         N_("A value may double the cost"),

@@ -22,8 +22,8 @@ from web.pages.users.desk import blueprint, units
 
 SEATS: Final = {"": None, "with": True, "without": False}
 STATES: Final = {"": True, "off": False, "all": None}
-SEAT_WORDS: Final = {"": N_("with or without a seat"), "with": N_("with a seat"), "without": N_("without a seat")}
-STATE_WORDS: Final = {"": N_("switched on"), "off": N_("switched off"), "all": N_("switched on or off")}
+SEAT_WORDS: Final = {"": N_("any"), "with": N_("with a seat"), "without": N_("without a seat")}
+STATE_WORDS: Final = {"": N_("switched on"), "off": N_("switched off"), "all": N_("any")}
 
 
 @blueprint.get("")

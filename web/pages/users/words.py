@@ -64,7 +64,7 @@ TERM_WORDS: Final = {
     "account_active": (
         N_("The account is switched on"),
         N_("The account is switched off."),
-        N_("Switch it on below."),
+        N_("Switch it on under “Account”."),
     ),
     "permission": (
         N_("Right “Recruitment - SMS”"),
