@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +54,25 @@ def chromium() -> Iterator[Any]:
     path = shutil.which("chromium-headless-shell") or shutil.which("chromium")  # the first is the same without its windows
     if path is None:
         missing("chromium", "sudo apt install --no-install-recommends chromium-headless-shell fonts-dejavu-core")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import Locator, sync_playwright
 
+    for act in ("click", "dblclick", "press"):
+        setattr(Locator, act, _then_settled(getattr(Locator, act)))
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path)
         yield browser
         browser.close()
+
+
+def _then_settled(act: Callable[..., None]) -> Callable[..., None]:
+    """An act that may lead to another page returns when that page is there: playwright's own returns when it has begun."""
+
+    @wraps(act)
+    def done(locator: Any, *how: Any, **more: Any) -> None:
+        act(locator, *how, **more)
+        locator.page.wait_for_load_state("domcontentloaded")
+
+    return done
 
 
 @dataclass
