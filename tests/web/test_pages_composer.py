@@ -273,6 +273,14 @@ def test_a_closed_channel_says_why_instead_of_failing_after_send(eva: Person, st
     assert sent(store) == 0
 
 
+def test_a_name_of_whom_to_ask_is_text_whatever_signs_it_holds(eva: Person, store: Database) -> None:
+    change(store, "UPDATE app_user SET name = '<b>Ann</b> 100% d' WHERE id = 'usr_admin'")
+    change(store, "UPDATE balance SET available = 0")
+    for page in (eva.get(PAGE).text, send_closed(eva, text="Hej").text):
+        assert "&lt;b&gt;Ann&lt;/b&gt; 100% d" in page
+        assert "<b>Ann" not in page
+
+
 def test_who_may_not_see_the_credits_is_told_whom_to_ask_and_never_the_balance(
     eva: Person, store: Database, clock: ManualClock
 ) -> None:

@@ -167,7 +167,7 @@ def _closed(channels: tuple[Openness, ...], nowhere: bool) -> tuple[Closed, ...]
     found = []
     for channel, code in codes:
         why, what = told.CLOSED.get(code, (code.replace("_", " ").capitalize(), ""))
-        found.append(Closed(channel, why, what, code))
+        found.append(Closed(channel, _(why), _(what) if what else "", code))
     return tuple(found)
 
 

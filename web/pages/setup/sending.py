@@ -94,7 +94,16 @@ def _country_page(where: Situation, typed: dict[str, str], refused: Refused | No
         ticked = request.form.getlist("checklist") if sent else [item for item, yes in shown["checklist"].items() if yes]
         items = {item: _(ITEMS.get(item, text)) for item, text in setup_steps.checklist(each).items()}
         found = {"windows": hours, "texts": texts, "shown": shown, "items": items, "ticked": ticked}
-    return page("country", "country", situation=where, iso=iso, names=country_names(), refused=refused, **found)
+    return page(
+        "country",
+        "country",
+        situation=where,
+        iso=iso,
+        names=country_names(),
+        refused=refused,
+        problem=refused and _(refused.detail),
+        **found,
+    )
 
 
 @blueprint.post("/country")
