@@ -97,9 +97,17 @@ def test_after_signing_in_the_viewer_s_own_language_counts(people: dict[str, Per
 
 
 def test_what_fills_a_text_in_is_escaped_and_a_percent_sign_stays_one(app: Flask) -> None:
-    source = '{% for name in names %}{{ _("Looked after by %(name)s", name=name) }} {% endfor %}{{ _("9 %%") }}'
+    source = '{% for name in names %}{{ _("Looked after by %(name)s", name=name) }} {% endfor %}{{ _("at %(percent)s %%", percent=9) }}'
     with app.test_request_context(headers={"Accept-Language": "sv"}):
         shown = app.jinja_env.from_string(source).render(names=["<b>Kim</b>"])
         said = language._("Looked after by %(name)s", name="&lt;b&gt;Kim&lt;/b&gt;")
-    assert shown == f"{said} 9 %"
+    assert shown == f"{said} vid 9 %"
     assert not said.startswith("Looked")
+
+
+def test_a_text_of_somebody_else_s_stays_a_text_whatever_signs_it_holds(app: Flask) -> None:
+    source = "{{ _(word) }}"
+    with app.test_request_context(headers={"Accept-Language": "sv"}):
+        shown = [app.jinja_env.from_string(source).render(word=word) for word in ("<b>50 % of %(name)s</b>", "Queue")]
+    assert shown == ["&lt;b&gt;50 % of %(name)s&lt;/b&gt;", language._catalogue("sv").gettext("Queue")]
+    assert shown[1] != "Queue"

@@ -20,6 +20,8 @@ from gateway.flows.sign_in import Viewer
 
 LANGUAGES: Final = {"en": "English", "sv": "Svenska"}
 """What the pages speak, each by its own name."""
+COMPLETE: Final = "sv"
+"""The language whose catalogue holds every text; a test sees to that."""
 FOLDER: Final = Path(__file__).parent.parent / "translations"
 
 
@@ -34,19 +36,39 @@ def _(text: str, **values: Any) -> str:
     return found % values if values else found
 
 
-def _shown(text: str, **values: Any) -> Markup:
+def _shown(text: str, **values: Any) -> str:
     """`_("…")` of the templates: what fills the text in is escaped.
+
+    Only what the catalogue holds is our own. Any other text, such as a name that stands where we have no word for it, stays a
+    text, which the template escapes: no sign in it is markup or asks to be filled in.
 
     A plain function, where Jinja's own has the whole context copied at each call inside a loop: half the time of a list.
     """
     spoken = chosen()
-    return Markup(_catalogue(spoken).gettext(text)) % values if values else _plain(spoken, text)  # noqa: S704  # our own words
+    if values:
+        return Markup(_catalogue(spoken).gettext(text)) % values  # noqa: S704  # our own words
+    return _plain(spoken, text) if _own().gettext(text) else text
 
 
 @cache
 def _plain(language: str, text: str) -> Markup:
-    """A text that nothing fills in; `%%` stands for a percent sign in it as in the others."""
+    """A text of our own that nothing fills in; `%%` stands for a percent sign in it as in the others."""
     return Markup(_catalogue(language).gettext(text)) % {}  # noqa: S704  # our own words
+
+
+@cache
+def _own() -> standard.NullTranslations:
+    """Every text of ours, as a complete catalogue has them; "" for any other text."""
+    catalogue = standard.translation("ringpost", FOLDER, [COMPLETE])
+    catalogue.add_fallback(_Nothing())
+    return catalogue
+
+
+class _Nothing(standard.NullTranslations):
+    """Translates every text to none."""
+
+    def gettext(self, message: str) -> str:
+        return ""
 
 
 def ngettext(one: str, many: str, count: int, **values: Any) -> str:

@@ -9,7 +9,8 @@ UNKNOWN: Final = N_("Unknown country")
 
 
 @lru_cache(maxsize=512)
-def _name(iso: str, language: str) -> str | None:
+def name_in(language: str, iso: str) -> str | None:
+    """A country in the words of that language; None where it has none."""
     from babel import Locale  # only pages with countries need its tables
 
     found: str | None = Locale.parse(language).territories.get(iso)
@@ -20,4 +21,4 @@ def country_name(iso: str | None) -> str:
     """A country by its ISO code (`SE`, or `US-CA` of a part of one) in words; the code itself where there is no word."""
     if not iso or iso == "ZZ":
         return _(UNKNOWN)
-    return _name(iso, chosen()) or iso
+    return name_in(chosen(), iso) or iso

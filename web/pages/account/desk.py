@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
-from wtforms import PasswordField, SelectField, StringField  # type: ignore[import-untyped]
+from wtforms import PasswordField, SelectField  # type: ignore[import-untyped]
 from wtforms.validators import EqualTo, InputRequired, Length, ValidationError  # type: ignore[import-untyped]
 
 from gateway.errors import Refused
@@ -15,7 +15,7 @@ from web import sessions
 from web.pages import door
 from web.pages.forms import PageForm
 from web.pages.language import LANGUAGES, N_, _, ngettext
-from web.pages.places import zones
+from web.pages.places import ZoneField
 
 blueprint = door.pages("account", __name__, "/admin/account")
 
@@ -65,11 +65,10 @@ class LooksForm(PageForm):
     """Language and zone of the pages."""
 
     language = SelectField(N_("Language of the pages"), render_kw={"autocomplete": "language"})
-    zone = StringField(
+    zone = ZoneField(
         N_("Time zone"),
         [Length(max=64, message=N_("This is not a time zone."))],
         description=N_("Such as Europe/Stockholm. Left empty, times are shown in the organisation's zone."),
-        render_kw={"list": "zones", "autocomplete": "off", "spellcheck": "false"},
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -212,5 +211,4 @@ def _page(*, password: PasswordForm | None = None, looks: LooksForm | None = Non
         mails=services.config.smtp is not None,
         sessions=live,
         standing=standing,
-        zones=zones(),
     )

@@ -39,6 +39,7 @@ from web.pages.candidates import common, words
 from web.pages.candidates.common import blueprint
 from web.pages.forms import PageForm
 from web.pages.language import N_, _
+from web.pages.places import ZoneField
 from web.pages.words import zone_of
 
 FIELDS = {"slots": "", "starts_at": "time", "ends_at": "minutes", "tz": "tz", "template_id": "template_id", "text": "text"}
@@ -63,7 +64,7 @@ class ArrangeForm(PageForm):
     date = DateField(N_("Day"), [Optional()])
     time = TimeField(N_("Time"), [Optional()])
     minutes = IntegerField(N_("Minutes"), [Optional(), NumberRange(5, 600, N_("Between 5 and 600 minutes."))], default=45)
-    tz = StringField(N_("Time zone"), [InputRequired(N_("Enter a time zone.")), Length(max=60)], render_kw={"list": "zones"})
+    tz = ZoneField(N_("Time zone"), [InputRequired(N_("Enter a time zone.")), Length(max=60)])
     location = StringField(N_("Place"), [Length(max=200)], description=N_("An address, a room, or the link of a video call."))
     slots = FieldList(FormField(SlotForm), min_entries=_ROWS, max_entries=MOST_SLOTS)
     template_id = SelectField(N_("Template"), [Optional()], choices=[], validate_choice=False)

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
-from zoneinfo import available_timezones
 
 from flask import redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
@@ -21,8 +20,9 @@ from gateway.store.database import Transaction, View
 from web import sessions
 from web.pages import door, refusals, stale
 from web.pages.forms import PageForm
-from web.pages.language import LANGUAGES, N_, _
+from web.pages.language import N_, _
 from web.pages.organisation.desk import SEEN, Room, blueprint, enter
+from web.pages.places import CountryField, LanguageField, ZoneField
 
 WORDS: Final = {
     "duplicate_ref": N_("Another unit has this reference already."),
@@ -69,25 +69,19 @@ class SettingsForm(PageForm):
     parent = SelectField(
         N_("Stands below"), [Optional()], description=N_("Rights, templates and allowances are inherited from there.")
     )
-    language = SelectField(N_("Language"), description=N_("Of texts to candidates where nothing else is chosen."))
-    zone = StringField(
-        N_("Time zone"), [InputRequired(N_("Name a time zone."))], render_kw={"list": "zones", "autocomplete": "off"}
-    )
-    region = StringField(
+    language = LanguageField(N_("Language"), description=N_("Of texts to candidates where nothing else is chosen."))
+    zone = ZoneField(N_("Time zone"), [InputRequired(N_("Name a time zone."))], description=N_("Type a city, such as Stockholm."))
+    region = CountryField(
         N_("Country of local numbers"),
-        [Optional(), Regexp(r"^[A-Za-z]{2}$", message=N_("Two letters, for instance SE."))],
-        description=N_("Two letters, for instance SE: how numbers without a country code are read."),
+        [Optional()],
+        description=N_("Numbers without a country code are read as numbers of this country."),
     )
     sms_enabled = SelectField(N_("SMS"))
 
-    def __init__(self, room: Room, parents: list[tuple[str, str]], spoken: str, **more: Any) -> None:
+    def __init__(self, room: Room, parents: list[tuple[str, str]], **more: Any) -> None:
         super().__init__(**more)
         self.sms_enabled.choices = [(value, _(word)) for value, word in SWITCH.items()]
         self.parent.choices = parents
-        known = [*LANGUAGES.items(), *((each, word) for each, word in MORE_LANGUAGES.items() if each not in LANGUAGES)]
-        self.language.choices = known
-        if spoken and spoken not in dict(known):
-            self.language.choices = [*known, (spoken, spoken)]
         if room.is_top:
             del self.parent
         else:
@@ -96,22 +90,7 @@ class SettingsForm(PageForm):
     @property
     def values(self) -> dict[str, Any]:
         """What was typed, as `lists_organisation.settings` names it."""
-        found = {name: self[name].data for name in LABELS if name in self}
-        return {**found, "region": (found["region"] or "").upper()}
-
-
-MORE_LANGUAGES: Final = {
-    "da": "Dansk",
-    "de": "Deutsch",
-    "es": "Español",
-    "fi": "Suomi",
-    "fr": "Français",
-    "it": "Italiano",
-    "nb": "Norsk bokmål",
-    "nl": "Nederlands",
-    "pl": "Polski",
-    "pt": "Português",
-}
+        return {name: self[name].data for name in LABELS if name in self}
 
 
 @blueprint.get("")
@@ -162,7 +141,7 @@ def settings(unit_id: str) -> ResponseReturnValue:
         room = enter(view, unit_id, SETTINGS_EDIT)
         now = lists_organisation.settings(view, unit_id)
         shown = stale.fingerprint(_own(room, now))
-        form = SettingsForm(room, _parents(view, room), now["language"], data={**now, "shown": shown})
+        form = SettingsForm(room, _parents(view, room), data={**now, "shown": shown})
     return _settings(room, form)
 
 
@@ -173,7 +152,7 @@ def save(unit_id: str) -> ResponseReturnValue:
     services = sessions.services()
     with services.database.read() as view:
         room = enter(view, unit_id, SETTINGS_EDIT)
-        form = SettingsForm(room, _parents(view, room), lists_organisation.settings(view, unit_id)["language"])
+        form = SettingsForm(room, _parents(view, room), data=lists_organisation.settings(view, unit_id))
     if not form.validate():
         return _settings(room, form), HTTPStatus.UNPROCESSABLE_ENTITY
     wanted, now = form.values, services.clock.now_ms()
@@ -234,7 +213,6 @@ def _overview(unit_id: str | None, form: UnitForm | None = None) -> str:
             **room.shown("show"),
             below=[node for node in room.tree if node.id in inside and node.id != room.node.id],
             settings=lists_organisation.settings(view, room.node.id),
-            languages={**MORE_LANGUAGES, **LANGUAGES},
             standing=standing,
             waiting=len(lists_reports.waiting_grants(view, top)) if room.is_top and room.may(CREDITS_VIEW) else 0,
             seats=setup.seats(view, top) if room.is_top and room.may(USERS_VIEW) else None,
@@ -246,5 +224,4 @@ def _overview(unit_id: str | None, form: UnitForm | None = None) -> str:
 
 
 def _settings(room: Room, form: SettingsForm) -> str:
-    zones = [*sorted(zone for zone in available_timezones() if zone.startswith("Europe/")), "UTC"]
-    return render_template("organisation/settings.html", **room.shown("settings"), form=form, zones=zones)
+    return render_template("organisation/settings.html", **room.shown("settings"), form=form)

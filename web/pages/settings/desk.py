@@ -2,12 +2,11 @@
 
 from http import HTTPStatus
 from typing import Any, Final
-from zoneinfo import available_timezones
 
 from flask import abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from wtforms import SelectField, StringField  # type: ignore[import-untyped]
-from wtforms.validators import InputRequired, Length, Regexp  # type: ignore[import-untyped]
+from wtforms.validators import InputRequired, Length, Optional  # type: ignore[import-untyped]
 
 import gateway
 from gateway.errors import Refused
@@ -19,7 +18,8 @@ from gateway.store.database import Transaction, View
 from web import sessions
 from web.pages import door, refusals, stale
 from web.pages.forms import PageForm
-from web.pages.language import LANGUAGES, N_, _
+from web.pages.language import N_, _
+from web.pages.places import CountryField, LanguageField, ZoneField
 from web.pages.settings import words
 
 blueprint = door.pages("settings", __name__, "/admin/settings")
@@ -31,7 +31,6 @@ LABELS: Final = {
     "region": N_("Country of the office"),
     "sms_enabled": N_("SMS"),
 }
-ZONES: Final = sorted(zone for zone in available_timezones() if "/" in zone and not zone.startswith(("Etc/", "SystemV/")))
 
 
 class OrganisationForm(PageForm):
@@ -42,18 +41,14 @@ class OrganisationForm(PageForm):
         [InputRequired(N_("Write the name.")), Length(max=200, message=N_("At most 200 characters."))],
         description=N_("Candidates read it in every introduction."),
     )
-    zone = SelectField(N_("Time zone"), description=N_("Pages and reports show times in it."))
-    language = StringField(
-        N_("Language"),
-        [InputRequired(N_("Write a language such as sv, en or pt-BR."))],
-        description=N_("Of these pages, and of what the box writes where a job has none: sv, en …"),
-        render_kw={"maxlength": 12, "autocapitalize": "none", "spellcheck": "false", "list": "languages"},
+    zone = ZoneField(
+        N_("Time zone"), [InputRequired(N_("Name a time zone."))], description=N_("Pages and reports show times in it.")
     )
-    region = StringField(
+    language = LanguageField(N_("Language"), description=N_("Of these pages, and of what the box writes where a job has none."))
+    region = CountryField(
         N_("Country of the office"),
-        [Regexp("^([A-Z]{2})?$", message=N_("Write a code of two letters, such as SE."))],
+        [Optional()],
         description=N_("Numbers without a country code are read as numbers of this country."),
-        render_kw={"maxlength": 2, "autocapitalize": "characters", "spellcheck": "false"},
     )
     sms_enabled = SelectField(
         N_("SMS"), description=N_("Switched off, every SMS is refused and recruiters are offered e-mail only.")
@@ -61,8 +56,6 @@ class OrganisationForm(PageForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        own = str(self.zone.data or "UTC")
-        self.zone.choices = [(zone, zone.replace("_", " ")) for zone in dict.fromkeys([own, "UTC", *ZONES])]
         self.sms_enabled.choices = [("1", _("switched on")), ("0", _("switched off"))]
 
 
@@ -77,8 +70,10 @@ def index() -> ResponseReturnValue:
 @door.needs(SETTINGS_EDIT)
 def organisation() -> ResponseReturnValue:
     """Change what belongs to the organisation."""
-    form, services, viewer = OrganisationForm(), sessions.services(), door.viewer()
-    if not form.validate() or form.zone.data not in (*ZONES, "UTC", viewer.zone):
+    services, viewer = sessions.services(), door.viewer()
+    with services.database.read() as view:
+        form = OrganisationForm(data=_values(view))
+    if not form.validate():
         return _page(form), HTTPStatus.UNPROCESSABLE_ENTITY
     wanted = {name: form[name].data for name in LABELS}
     values = {**wanted, "sms_enabled": wanted["sms_enabled"] == "1", "region": wanted["region"] or None}
@@ -166,5 +161,4 @@ def _page(form: OrganisationForm | None) -> str:
         name=config.gateway.name,
         url=config.web.url,
         tls=config.web.tls.mode,
-        spoken=LANGUAGES,
     )

@@ -19,7 +19,7 @@ from web.pages import door
 from web.pages.forms import PageForm
 from web.pages.language import LANGUAGES, N_, _
 from web.pages.modems.overview import PinForm, etag, fragment, keep_pin
-from web.pages.places import zones
+from web.pages.places import ZoneField
 from web.pages.setup.frame import blueprint, forward, here, page, situation, who
 
 
@@ -51,11 +51,10 @@ class OrganisationForm(PageForm):
 class ZoneForm(PageForm):
     """Which clock."""
 
-    zone = StringField(
+    zone = ZoneField(
         N_("Time zone"),
         [InputRequired(N_("Choose a time zone.")), Length(max=64)],
         description=N_("Type a city, such as Stockholm."),
-        render_kw={"list": "zones", "autocomplete": "off", "spellcheck": "false"},
     )
 
 
@@ -103,7 +102,7 @@ def zone() -> ResponseReturnValue:
     """The organisation's time zone, proposed by its country."""
     where = situation()
     form = ZoneForm(formdata=None, zone=where.organisation["zone"] if where.done["zone"] else _proposed(where))
-    return page("zone", "zone", situation=where, form=form, zones=zones())
+    return page("zone", "zone", situation=where, form=form)
 
 
 def _proposed(where: Situation) -> str:
@@ -120,9 +119,9 @@ def save_zone() -> ResponseReturnValue:
     """Keep it."""
     where, form = situation(), ZoneForm()
     if not form.validate():
-        return page("zone", "zone", situation=where, form=form, zones=zones()), HTTPStatus.UNPROCESSABLE_ENTITY
+        return page("zone", "zone", situation=where, form=form), HTTPStatus.UNPROCESSABLE_ENTITY
     now = sessions.services().clock.now_ms()
-    return _done("zone", form, where, lambda tx: setup_steps.set_zone(tx, who(tx), form.zone.data.strip(), now), zones=zones())
+    return _done("zone", form, where, lambda tx: setup_steps.set_zone(tx, who(tx), form.zone.data.strip(), now))
 
 
 @blueprint.get("/modem")
