@@ -14,8 +14,8 @@ from gateway.flows.interview_answers import Outcome, choose, respond
 from gateway.flows.interview_desk import InterviewDesk, zone_for
 from gateway.flows.interview_rows import locked, remaining
 from gateway.flows.replies import send_reply
-from gateway.rules.interview_texts import base_of, moment_text
 from gateway.rules.interviews import MOST_LISTED, Answer, Said, zone_of
+from gateway.rules.speech import base_of, moment_text
 from gateway.store.database import Row, Transaction, View
 
 REMEMBERED_MS = 7 * 86_400_000

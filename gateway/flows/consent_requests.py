@@ -6,8 +6,8 @@ A second request while one lives is the same request. GET never changes anything
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from gateway import keys
 from gateway.errors import Refused
@@ -19,6 +19,7 @@ from gateway.flows.own_texts import job_languages
 from gateway.rules.consent import PURPOSES, Status
 from gateway.rules.links import Links, digest, is_token
 from gateway.rules.permissions import SEND_SMS
+from gateway.rules.speech import day_text, list_text
 from gateway.rules.wordings import fill, languages_tried, page_texts, shipped_text, shipped_version
 from gateway.store import ids
 from gateway.store.database import Row, Transaction, View, compact
@@ -189,12 +190,12 @@ def _told(row: Any, links: Links, *, is_new: bool) -> Request:
 def _mail(
     tx: Transaction, row: dict[str, Any], org: Row, case: Row | None, candidate: Row, url: str, seal_key: bytes, now: int
 ) -> None:
-    _, texts = page_texts("mail", (row["lang"],))
+    lang, texts = page_texts("mail", (row["lang"],))
     values = {
-        **_values(org, case, row["lang"], json.loads(row["channels"])),
+        **_values(org, case, lang, json.loads(row["channels"])),
         "candidate.first_name": candidate["first_name"],
         "link": url,
-        "until": datetime.fromtimestamp(row["expires_at"] / 1000, UTC).strftime("%Y-%m-%d"),
+        "until": day_text(row["expires_at"], ZoneInfo(org["zone"]), lang),
     }
     tx.insert(
         "mail",
@@ -217,7 +218,7 @@ def _values(org: Row, case: Row | None, lang: str, channels: Sequence[str]) -> d
     return {
         "company": org["name"],
         "purpose": purpose,
-        "channels": ", ".join(CHANNEL_NAMES[channel] for channel in channels),
+        "channels": list_text((CHANNEL_NAMES[channel] for channel in channels), lang),
     }
 
 

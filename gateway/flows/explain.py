@@ -22,7 +22,7 @@ class Explanation:
 _HOLDS = {
     Hold.PENDING_OPT_IN: "The candidate must answer START first.",
     Hold.WAITS_FOR: "An earlier message to the candidate must leave first.",
-    Hold.THREAD_PAUSED: "The candidate may have asked for peace; a colleague must look at their message first.",
+    Hold.THREAD_PAUSED: "The candidate may have asked for no more messages; a colleague must look at their message first.",
     Hold.QUIET_HOURS: "It is outside the hours in which the candidate may be written to.",
     Hold.SCHEDULED: "It was scheduled for later.",
     Hold.SIM_BUDGET: "The SIM card has used up its allowance for now.",

@@ -204,7 +204,7 @@ def starts_pending(view: View, consent: Row | None, country: Row | None) -> bool
 
 
 def is_paused(view: View, candidate_id: str, channel: str) -> bool:
-    """Whether a colleague must look first, because the candidate seems to have asked for peace (requirements §3.3)."""
+    """Whether a colleague must look first, because the candidate seems to have asked for no more messages (requirements §3.3)."""
     found = view.one("SELECT 1 AS yes FROM thread_pause WHERE candidate_id = ? AND channel = ?", candidate_id, channel)
     return found is not None
 

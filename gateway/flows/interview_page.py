@@ -6,8 +6,8 @@ from gateway.errors import Refused
 from gateway.flows.interview_answers import by_token, choose, respond
 from gateway.flows.interview_desk import InterviewDesk, zone_for
 from gateway.flows.interview_rows import locked, remaining
-from gateway.rules.interview_texts import moment_text
 from gateway.rules.interviews import Answer, InterviewState, zone_of
+from gateway.rules.speech import moment_text
 from gateway.store import lists_interviews
 from gateway.store.database import Row, Transaction, View
 

@@ -36,7 +36,7 @@ class Facts:
     pends: bool = False
     """The consent was granted in single opt-in, but this new thread needs START (S40)."""
     is_paused: bool = False
-    """The candidate seems to have asked for peace in words of their own; a colleague must look first."""
+    """The candidate seems to have asked for no more messages, in words of their own; a colleague must look first."""
     rights: frozenset[str] = frozenset()
     """The user's permissions in this case."""
     is_kind_allowed: bool = True

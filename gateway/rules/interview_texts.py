@@ -1,16 +1,13 @@
-"""What the box itself says about interviews: acknowledgements, lists of slots, times in a language. Pure.
+"""What the box itself says about interviews: acknowledgements, lists of slots, what templates may say. Pure.
 
 The words come from config/interviews.toml; a language that lacks one falls back to its base language, then to English.
 """
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
-from functools import lru_cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-PATTERN = "EEE d MMM HH:mm"
-"""Weekday, day, month, time: `Tue 3 Dec 10:00`."""
+from gateway.rules.speech import base_of, moment_text
 
 
 class Phrases:
@@ -32,18 +29,6 @@ class Phrases:
         return "\n".join(f"{number} = {moment_text(at, zone, language)}" for number, at in times)
 
 
-def base_of(language: str) -> str:
-    """`de-AT` → `de`."""
-    return language.lower().replace("_", "-").split("-")[0]
-
-
-def moment_text(at: int, zone: ZoneInfo, language: str, pattern: str = PATTERN) -> str:
-    """A moment as people of this language write it, in this zone."""
-    from babel.dates import format_datetime
-
-    return str(format_datetime(datetime.fromtimestamp(at / 1000, zone), pattern, locale=_locale(language)))
-
-
 def merge_values(starts_at: int, zone: ZoneInfo, location: str, language: str) -> dict[str, Any]:
     """What templates may say of an interview: `interview.starts_at`, `.date`, `.time`, `.location` (rules/templates.py)."""
     return {
@@ -52,15 +37,3 @@ def merge_values(starts_at: int, zone: ZoneInfo, location: str, language: str) -
         "time": moment_text(starts_at, zone, language, "HH:mm"),
         "location": location,
     }
-
-
-@lru_cache(maxsize=64)
-def _locale(language: str) -> Any:
-    from babel.core import Locale, UnknownLocaleError
-
-    for tried in (language.replace("_", "-"), base_of(language)):
-        try:
-            return Locale.parse(tried, sep="-")
-        except (UnknownLocaleError, ValueError):
-            continue
-    return Locale.parse("en")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.store.database import Row, View
+from gateway.store.lists_people import containing
 
 _MOST = 999
 """So far conversations are counted; a page says “more than” beyond."""
@@ -41,8 +42,9 @@ def cases(view: View, organisation_id: str, reach: Reach, wanted: Wanted, after:
         where.append(own)
         values.append(reach.user_id)
     if wanted.search:
-        where.append("(lower(k.title) LIKE lower(?) ESCAPE '!' OR lower(k.ref) LIKE lower(?) ESCAPE '!')")
-        values += [_pattern(wanted.search)] * 2
+        fits, tries = containing(("k.title", "k.ref"), wanted.search)
+        where.append(fits)
+        values += tries
     if after is not None:
         where.append("k.id < ?")
         values.append(after)
@@ -58,12 +60,6 @@ def cases(view: View, organisation_id: str, reach: Reach, wanted: Wanted, after:
         *values,
         limit + 1,
     )
-
-
-def _pattern(search: str) -> str:
-    for sign in ("!", "%", "_"):
-        search = search.replace(sign, "!" + sign)
-    return f"%{search}%"
 
 
 def unit_of(view: View, case: Row) -> str:

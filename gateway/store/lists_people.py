@@ -1,6 +1,7 @@
 """Lists of people, of the tree, and of what is granted singly."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from itertools import product
 from typing import Any
 
 from gateway.store.database import Row, View
@@ -79,7 +80,7 @@ def candidates(view: View, organisation_id: str, *, search: str = "", after: str
     """Candidates, the newest first, one more than `limit` where there are more; with `search` the first that fit, by name.
 
     A search is the beginning of a first name, of a last name, or a whole reference; both names together fit as well. Letters
-    beyond ASCII are told apart by case on SQLite (`lower`), so a word counts as typed and with a capital.
+    beyond ASCII are told apart by case on SQLite (`lower`), so each word counts in its `spellings`.
     """
     words = search.split()
     if not words:
@@ -88,20 +89,35 @@ def candidates(view: View, organisation_id: str, *, search: str = "", after: str
         return view.all(sql, *values, limit + 1)
     walks = ["SELECT * FROM (SELECT * FROM candidate WHERE organisation_id = ? AND ref = ? AND erased_at IS NULL) AS s"]
     more: list[Any] = [organisation_id, search.strip()]
-    for spelling in dict.fromkeys((words[0], words[0].capitalize())):
+    for spelling, second in product(spellings(words[0]), spellings(words[1]) if len(words) > 1 else ("",)):
         for column, other in (("last_name", "first_name"), ("first_name", "last_name")):
             where = (
                 f"organisation_id = ? AND lower({column}) >= lower(?) AND lower({column}) < lower(?) || ? AND erased_at IS NULL"
             )
             more += [organisation_id, spelling, spelling, _BEHIND_ALL]
-            if len(words) > 1:
+            if second:
                 where += f" AND lower({other}) >= lower(?) AND lower({other}) < lower(?) || ?"
-                more += [words[1], words[1], _BEHIND_ALL]
+                more += [second, second, _BEHIND_ALL]
             walks.append(
                 f"SELECT * FROM (SELECT * FROM candidate WHERE {where} ORDER BY lower({column}) LIMIT ?) AS s{len(walks)}"
             )
             more.append(limit + 1)
     return view.all(" UNION ".join(walks) + " ORDER BY last_name, first_name, id LIMIT ?", *more, limit + 1)
+
+
+def spellings(words: str) -> tuple[str, ...]:
+    """What to compare by `lower`, which on SQLite knows ASCII alone: `öberg` or `ÖBERG` is also looked for as `Öberg`."""
+    return (words,) if words.isascii() else tuple(dict.fromkeys((words, words.lower(), words.capitalize())))
+
+
+def containing(columns: Sequence[str], words: str) -> tuple[str, list[str]]:
+    """A condition that one of the columns holds what was typed, in any of its spellings; and its values."""
+    plain = words.strip()
+    for sign in ("!", "%", "_"):
+        plain = plain.replace(sign, "!" + sign)
+    tries = [(column, f"%{spelling}%") for column in columns for spelling in spellings(plain)]
+    fits = " OR ".join(f"lower({column}) LIKE lower(?) ESCAPE '!'" for column, _ in tries)
+    return f"({fits})", [value for _, value in tries]
 
 
 _BEHIND_ALL = "\U0010ffff"
@@ -111,12 +127,12 @@ _BEHIND_ALL = "\U0010ffff"
 def cases(
     view: View, organisation_id: str, *, search: str = "", is_open: bool | None = None, after: str | None = None, limit: int
 ) -> list[Row]:
-    """Cases, the newest first, with their unit; `search` is part of a title or the beginning of a reference."""
+    """Cases, the newest first, with their unit; `search` is part of a title or of a reference."""
     where, values = ["k.organisation_id = ?"], [organisation_id]
     if search.strip():
-        where.append("(lower(k.title) LIKE lower(?) ESCAPE '!' OR k.ref LIKE ? ESCAPE '!')")
-        plain = search.strip().replace("!", "!!").replace("%", "!%").replace("_", "!_")
-        values += [f"%{plain}%", f"{plain}%"]
+        fits, tries = containing(("k.title", "k.ref"), search)
+        where.append(fits)
+        values += tries
     if is_open is not None:
         where.append(f"k.closed_at IS {'' if is_open else 'NOT '}NULL")
     if after is not None:

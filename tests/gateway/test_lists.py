@@ -207,6 +207,22 @@ def test_threads_and_candidates_are_found_by_the_beginning_of_a_name(view: View)
     assert lists_people.candidates(view, "org_other", search=person["last_name"], limit=10) == []
 
 
+@pytest.mark.parametrize("typed", ["åsa öberg", "ÅSA ÖBERG", "Åsa Öberg", "öberg åsa", "ÖB", "ås"])
+def test_letters_beyond_ascii_are_found_however_they_are_typed(database: Database, typed: str) -> None:
+    org = {"id": "org_s", "root_id": "org_s", "ref": "s", "name": "S", "zone": "UTC", "language": "sv", "created_at": NOW}
+    common = {"organisation_id": "org_s", "created_at": NOW, "updated_at": NOW}
+    with database.write() as tx:
+        tx.insert("organisation", **org)
+        tx.flush()
+        tx.insert("candidate", id="cand_s", ref="c-s", first_name="Åsa", last_name="Öberg", phone_state="ok", **common)
+        tx.insert("hiring_case", id="case_s", ref="j-s", unit_id="org_s", title="Åsa Öbergs tjänst", **common)
+    with database.read() as view:
+        people = [row["id"] for row in lists_people.candidates(view, "org_s", search=typed, limit=5)]
+        assert people == ["cand_s"]
+        for word in typed.split():
+            assert [row["id"] for row in lists_people.cases(view, "org_s", search=word, limit=5)] == ["case_s"]
+
+
 def test_candidates_and_cases_are_paged_by_key(view: View) -> None:
     for ask, table in ((lists_people.candidates, "candidate"), (lists_people.cases, "hiring_case")):
         found: list[str] = []

@@ -3,14 +3,17 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
+from datetime import datetime
 from email import message_from_bytes, policy
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import httpx
 import pytest
 from aiosmtpd.controller import Controller
 
 from gateway.flows import consent_rows
+from gateway.rules.speech import day_text
 from tests.ats import Box, Person
 from tests.processes import free_port, until
 
@@ -178,6 +181,8 @@ def test_a_request_is_mailed_once_and_answered_with_yes(box: Box, letters: tuple
     assert len(mail) == 1
     assert made["url"] in mail[0].get_content()
     assert "Svetsare" in mail[0].get_content()
+    last = datetime.fromisoformat(made["expires_at"]).timestamp() * 1000
+    assert day_text(int(last), ZoneInfo("Europe/Stockholm"), "sv") in mail[0].get_content()
     assert texts(box, kim.phone) == []  # never by SMS
 
     assert httpx.get(made["url"], trust_env=False).status_code == 200

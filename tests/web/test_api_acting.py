@@ -43,7 +43,7 @@ def actor_of(box: Box, action: str) -> str:
 
 
 def task(box: Box) -> str:
-    """A candidate of job-7 seems to have asked for peace; the task's id."""
+    """A candidate of job-7 seems to have asked for no more messages; the task's id."""
     now, task_id = box.clock.now_ms(), ids.new("task")
 
     def step(tx: Transaction) -> None:

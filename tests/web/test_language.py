@@ -97,7 +97,8 @@ def test_after_signing_in_the_viewer_s_own_language_counts(people: dict[str, Per
 
 
 def test_what_fills_a_text_in_is_escaped_and_a_percent_sign_stays_one(app: Flask) -> None:
-    source = '{% for name in names %}{{ _("Looked after by %(name)s", name=name) }} {% endfor %}{{ _("at %(percent)s %%", percent=9) }}'
+    source = '{% for name in names %}{{ _("Looked after by %(name)s", name=name) }} {% endfor %}'
+    source += '{{ _("at %(percent)s %%", percent=9) }}'
     with app.test_request_context(headers={"Accept-Language": "sv"}):
         shown = app.jinja_env.from_string(source).render(names=["<b>Kim</b>"])
         said = language._("Looked after by %(name)s", name="&lt;b&gt;Kim&lt;/b&gt;")

@@ -71,7 +71,14 @@ def test_what_is_queued_says_its_place_and_when_it_should_leave(people: dict[str
 def test_what_is_held_says_why_and_until_when(people: dict[str, Person]) -> None:
     page = people["admin"].get("/admin/queue?show=held").text
 
-    for words in ("must reply START", "asked for peace", "outside the hours", "scheduled for later", "allowance", "right time"):
+    for words in (
+        "must reply START",
+        "asked for no more messages",
+        "outside the hours",
+        "scheduled for later",
+        "allowance",
+        "right time",
+    ):
         assert words in page
     assert "Nobody knows until when" in page
     only = people["admin"].get("/admin/queue?show=held&reason=sim_budget").text

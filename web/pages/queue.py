@@ -41,7 +41,7 @@ REASONS: Final = {
 SENTENCES: Final = {
     "pending_opt_in": N_("The candidate must reply START first."),
     "waits_for": N_("The message before it must leave first."),
-    "thread_paused": N_("The candidate may have asked for peace; a colleague must look at their message first."),
+    "thread_paused": N_("The candidate may have asked for no more messages; a colleague must look at their message first."),
     "quiet_hours": N_("It is outside the hours in which the candidate may be written to."),
     "scheduled": N_("It was scheduled for later."),
     "sim_budget": N_("The SIM card has used up its allowance for now."),
