@@ -59,6 +59,17 @@ def erasure(view: View, organisation_id: str, erasure_id: str) -> Row | None:
     return view.one("SELECT * FROM erasure WHERE id = ? AND organisation_id = ?", erasure_id, organisation_id)
 
 
+def hold_of(view: View, candidate_id: str) -> Row | None:
+    """When a legal hold was last set or lifted, by whom (`actor`, and `who` for a person), and why (`reason`)."""
+    return view.one(
+        "SELECT a.at, a.actor, u.name AS who, p.value AS reason FROM audit a"
+        " LEFT JOIN audit_private p ON p.subject = a.subject AND p.mac = a.private_mac"
+        " LEFT JOIN app_user u ON a.actor = 'user:' || u.id"
+        " WHERE a.subject = ? AND a.action = 'legal_hold.set' ORDER BY a.position DESC LIMIT 1",
+        candidate_id,
+    )
+
+
 def deleted_reminders(view: View, interview_id: str) -> list[Row]:
     """Reminders that were taken back, the newest first: what one may want to make again."""
     return view.all(

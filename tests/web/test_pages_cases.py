@@ -758,7 +758,10 @@ def test_an_erasure_that_waits_shows_that_it_does(people: dict[str, Person], sto
 def test_a_hold_keeps_from_erasing(people: dict[str, Person], value: Callable[..., Any]) -> None:
     path = "/admin/candidates/cs-lea/privacy/hold"
     assert people["compliance"].post(path, {"on": "yes", "reason": ""}, page=PRIVACY).status_code == 422
-    assert people["compliance"].post(path, {"on": "yes", "reason": "court"}, page=PRIVACY).status_code == 303
+    assert people["compliance"].post(path, {"on": "yes", "reason": "court of appeal"}, page=PRIVACY).status_code == 303
+    shown = people["admin"].get(PRIVACY).text
+    assert "court of appeal" in shown
+    assert "Compliance" in shown.partition("Set by")[2][:80]
 
     refused = people["admin"].post("/admin/candidates/cs-lea/privacy/erase", ERASE, page=PRIVACY)
 

@@ -57,7 +57,8 @@ def _page(ref: str, erase: EraseForm | None = None, hold: HoldForm | None = None
     with sessions.services().database.read() as view:
         seen = common.meet(view, ref)
         forms: dict[str, Any] = {"erase": erase or EraseForm(formdata=None), "hold": hold or HoldForm(formdata=None)}
-        shown = common.page(view, "privacy", seen, "privacy", forms=forms, error=error, opened=erase is not None)
+        held = lists_candidates.hold_of(view, seen.candidate["id"]) if seen.candidate["legal_hold"] else None
+        shown = common.page(view, "privacy", seen, "privacy", forms=forms, error=error, opened=erase is not None, held=held)
     return shown()
 
 

@@ -90,7 +90,10 @@ def _country_page(where: Situation, typed: dict[str, str], refused: Refused | No
             language: {**row, "body": typed.get(language, row["body"]), "name": language_name(language)}
             for language, row in rows.items()
         }
-        hours = {day: _("nothing leaves") if span in ("", "hold") else span for day, span in (shown["windows"] or {}).items()}
+        hours = {
+            day: _("nothing leaves") if span in ("", "hold") else span.replace("-", "–")
+            for day, span in (shown["windows"] or {}).items()
+        }
         ticked = request.form.getlist("checklist") if sent else [item for item, yes in shown["checklist"].items() if yes]
         items = {item: _(ITEMS.get(item, text)) for item, text in setup_steps.checklist(each).items()}
         found = {"windows": hours, "texts": texts, "shown": shown, "items": items, "ticked": ticked}
