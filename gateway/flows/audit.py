@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gateway.store import seal
@@ -29,7 +30,17 @@ def _signature(key: bytes, position: int, link: str, pruned_at: int) -> str:
 
 
 def verify(view: View, key: bytes) -> Finding:
-    """Walk the audit from its anchor (or its first row) and the outbox's positions; the first broken link, if there is one."""
+    """What `walk` finds in the end."""
+    *_, found = walk(view, key)
+    assert isinstance(found, Finding)
+    return found
+
+
+def walk(view: View, key: bytes) -> Iterator[float | Finding]:
+    """Walk the audit from its anchor (or its first row) and the outbox's positions.
+
+    Tells the share that is walked, from 0 to 1, now and then, and what was found in the end: the first broken link, if any.
+    """
     anchor = view.one("SELECT * FROM audit_anchor ORDER BY position DESC LIMIT 1")
     position, link = (0, GENESIS) if anchor is None else (int(anchor["position"]), str(anchor["hash"]))
     rows = int(view.value("SELECT COUNT(*) AS n FROM audit WHERE position IS NOT NULL") or 0)
@@ -39,10 +50,15 @@ def verify(view: View, key: bytes) -> Finding:
         anchor["signature"], _signature(key, position, link, int(anchor["pruned_at"]))
     ):
         broken = seal.BrokenLink(position, f"the anchor of row {position} is not one that this box signed")
-    broken = broken or seal.verify(view, position=position, link=link)
+    for step in () if broken else seal.walk(view, position=position, link=link):
+        if isinstance(step, seal.BrokenLink):
+            broken = step
+        else:
+            yield (step - position) / max(rows, 1)
     if broken is not None:
-        return Finding(rows, events, position or None, broken)
-    return Finding(rows, events, position or None, _event_gap(view), "events")
+        yield Finding(rows, events, position or None, broken)
+    else:
+        yield Finding(rows, events, position or None, _event_gap(view), "events")
 
 
 def _event_gap(view: View) -> seal.BrokenLink | None:

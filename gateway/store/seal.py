@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gateway.store.database import GENESIS, Database, Row, Transaction, View, chain_hash
@@ -118,7 +118,12 @@ class BrokenLink:
 
 
 def verify(view: View, *, position: int = 0, link: str = GENESIS) -> BrokenLink | None:
-    """Walk the audit chain from after `position`, whose hash was `link`; the first broken link, or None.
+    """Walk the audit chain as `walk` does; the first broken link, or None."""
+    return next((step for step in walk(view, position=position, link=link) if isinstance(step, BrokenLink)), None)
+
+
+def walk(view: View, *, position: int = 0, link: str = GENESIS) -> Iterator[int | BrokenLink]:
+    """Walk the audit chain from after `position`, whose hash was `link`: how far it holds, time and again, or where it breaks.
 
     Also compares each personal value that has not been erased with its HMAC. Rows that have no position yet are not
     part of the chain. A chain cut off at its end still holds: only a hash kept elsewhere shows that.
@@ -132,15 +137,24 @@ def verify(view: View, *, position: int = 0, link: str = GENESIS) -> BrokenLink 
         )
         for row in rows:
             position += 1
-            if row["position"] != position:
-                return BrokenLink(position, f"row {position} is missing")
-            link = _link(link, position, row)
-            if row["hash"] != link:
-                return BrokenLink(position, f"row {position} or its hash was changed")
-            if row["private_mac"] is not None and not _private_holds(view, row):
-                return BrokenLink(position, f"the personal value of row {position} was changed")
+            broken = _broken(view, row, position, link)
+            if broken is not None:
+                yield BrokenLink(position, broken)
+                return
+            link = row["hash"]
+        yield position
         if len(rows) < _PAGE:
-            return None
+            return
+
+
+def _broken(view: View, row: Row, position: int, before: str) -> str | None:
+    if row["position"] != position:
+        return f"row {position} is missing"
+    if row["hash"] != _link(before, position, row):
+        return f"row {position} or its hash was changed"
+    if row["private_mac"] is not None and not _private_holds(view, row):
+        return f"the personal value of row {position} was changed"
+    return None
 
 
 def _private_holds(view: View, row: Row) -> bool:

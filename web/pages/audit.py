@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
 
-from flask import Response, abort, current_app, redirect, render_template, request, url_for
+from flask import Response, abort, current_app, render_template, request, stream_template, url_for
 from flask.typing import ResponseReturnValue
 
 from gateway.clock import rfc3339
@@ -25,6 +26,8 @@ blueprint = door.pages("audit", __name__, "/admin/audit")
 PAGE: Final = 50
 MOST_LINES: Final = 10_000
 """Lines of one file: more are fetched day by day."""
+PARTS: Final = 50
+"""So many pieces the bar has that shows how far the chain is walked."""
 COLUMNS: Final = ("position", "at", "actor", "action", "subject", "data")
 _LINKS: Final = {"msg": "messages.show", "tpl": "templates.show", "ep": "webhooks.show"}
 _COUNTRY: Final = re.compile(r"country:[A-Z]{2}(/\w+)?")
@@ -41,21 +44,34 @@ def index() -> ResponseReturnValue:
 @blueprint.post("/verify")
 @door.needs(AUDIT_VIEW)
 def verify() -> ResponseReturnValue:
-    """Walk the chains and say in words whether they hold."""
+    """Walk the chains and say in words whether they hold: on a page that grows while a long chain is walked."""
     key = flow.anchor_key(current_app.extensions["ringpost.secrets"].token)
+    return Response(stream_template("audit/verify.html", steps=_steps(key)))
+
+
+def _steps(key: bytes) -> Iterator[tuple[str, str] | None]:
+    """One None for each part of the chain that was walked, then the verdict: its tone and its words."""
+    told = 0
     with sessions.services().database.read() as view:
-        found = flow.verify(view, key)
+        for step in flow.walk(view, key):
+            if isinstance(step, flow.Finding):
+                yield _verdict(step)
+                return
+            while told < round(step * PARTS):
+                told += 1
+                yield None
+
+
+def _verdict(found: flow.Finding) -> tuple[str, str]:
     if found.broken is not None:
         text = audit_words.BROKEN.get(found.chain, audit_words.BROKEN["audit"])
-        door.notice(_(text, position=found.broken.position, reason=found.broken.reason), "danger")
-    else:
-        rows = ngettext("%(count)s entry", "%(count)s entries", found.audit_rows)
-        events = ngettext("%(count)s event", "%(count)s events", found.event_rows)
-        said = _("The chain is whole: %(rows)s and %(events)s, nothing changed and nothing missing.", rows=rows, events=events)
-        if found.anchored_at is not None:
-            said += " " + _("Entries up to %(position)s are no longer kept; their end is signed.", position=found.anchored_at)
-        door.notice(said)
-    return redirect(url_for("audit.index"), HTTPStatus.SEE_OTHER)
+        return "danger", _(text, position=found.broken.position, reason=found.broken.reason)
+    rows = ngettext("%(count)s entry", "%(count)s entries", found.audit_rows)
+    events = ngettext("%(count)s event", "%(count)s events", found.event_rows)
+    said = _("The chain is whole: %(rows)s and %(events)s, nothing changed and nothing missing.", rows=rows, events=events)
+    if found.anchored_at is not None:
+        said += " " + _("Entries up to %(position)s are no longer kept; their end is signed.", position=found.anchored_at)
+    return "success", said
 
 
 @blueprint.get("/audit.csv")

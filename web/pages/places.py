@@ -9,7 +9,7 @@ from markupsafe import Markup
 from wtforms import SelectField, StringField  # type: ignore[import-untyped]
 from wtforms.widgets import TextInput, html_params  # type: ignore[import-untyped]
 
-from web.pages.language import LANGUAGES, chosen
+from web.pages.language import LANGUAGES, N_, _, chosen
 from web.pages.territories import name_in
 
 _CONTINENTS: Final = ("Africa/", "America/", "Asia/", "Atlantic/", "Australia/", "Europe/", "Indian/", "Pacific/")
@@ -62,9 +62,9 @@ class CountryField(_Select):
 
     widget = _Long()
 
-    def __init__(self, *args: Any, none: str = "–", **more: Any) -> None:
+    def __init__(self, *args: Any, none: str = N_("Not chosen"), **more: Any) -> None:
         super().__init__(*args, **more)
-        self.choices = [("", none), *_countries(chosen())]
+        self.choices = [("", _(none)), *_countries(chosen())]
 
 
 class LanguageField(_Select):

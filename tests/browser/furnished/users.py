@@ -1,5 +1,7 @@
 """Fifty-odd people in several units, seats of a licence, single rights; ids begin with usr_u, rgt_u."""
 
+import hashlib
+
 from gateway.store.database import Database, compact
 from tests.browser.furnished.organisation import add_units
 from tests.support import ManualClock
@@ -7,6 +9,8 @@ from tests.web.pages_fixtures import ORG, add_user
 
 FIRST = ("Åsa", "Björn", "Cecilia", "Davor", "Elif", "Frida", "Gustav", "Hanna", "Ivan", "Jasmin", "Karl", "Linnéa", "Marta")
 LAST = ("Öberg", "Lindqvist", "Kovačević", "Yılmaz")
+LINK = "L" * 43
+"""The token of somebody's link to a new password."""
 PAGES = {
     "list": ("admin", "/admin/users"),
     "list-filtered": ("admin", "/admin/users?q=lind&role=recruiter&seat=with"),
@@ -23,6 +27,8 @@ PAGES = {
     "seats-idle": ("admin", "/admin/users/seats?idle=90&from=usr_u_4"),
     "seats-operator": ("operator", "/admin/users/seats"),
     "upload": ("admin", "/admin/users/upload"),
+    "fresh-password": (None, f"/admin/password/{LINK}"),
+    "fresh-password-over": (None, "/admin/password/no-such-link"),
 }
 
 
@@ -65,5 +71,7 @@ def furnish(store: Database, clock: ManualClock) -> None:
                 permission=permission,
                 created_at=now,
             )
+        link = {"token_hash": hashlib.sha256(LINK.encode()).hexdigest(), "user_id": "usr_u_9"}
+        tx.insert("password_link", **link, created_at=now, expires_at=now + day)
         roles_with_one = compact(["recruiter", "templates.edit"])
         tx.execute("UPDATE app_user SET roles = ? WHERE id = 'usr_u_0'", roles_with_one)

@@ -110,7 +110,7 @@ def _index(form: CodeForm, candidates: Any = (), unfinished: str | None = None) 
     if chosen not in FILTERS:
         abort(HTTPStatus.BAD_REQUEST)
     with sessions.services().database.read() as view:
-        every = _all(view, channel)
+        every = sorted(_all(view, channel), key=lambda row: country_name(row["iso"]))
         missing = countries.setup_gaps(view, door.viewer().organisation_id)
         holes = texts.gaps(view, door.viewer().organisation_id)
     picked = {
