@@ -79,29 +79,46 @@ def _is_over(view: View, day: tuple[int, int] | None, least: int) -> bool:
 
 
 def names(view: View, organisation_id: str, things: Iterable[str]) -> dict[str, str]:
-    """What people call them: users, keys, candidates' references, templates, units, endpoints. Actors come as `user:usr_…`."""
+    """What people call them; of what has no name, such as a message, the candidate's reference. Actors come as `user:usr_…`."""
     asked: dict[str, set[str]] = {}
     for thing in things:
         id_ = thing.partition(":")[2] if thing.startswith(("user:", "key:")) else thing
         asked.setdefault(id_.partition("_")[0], set()).add(id_)
     found: dict[str, str] = {}
-    for prefix, (table, column, owner) in _NAMED.items():
+    for prefix, (name, table, owner) in _NAMED.items():
         ids = sorted(asked.get(prefix, ()))
         if ids:
-            sql = f"SELECT t.id, t.{column} AS name FROM {table} t {owner} AND t.id IN ({', '.join('?' * len(ids))})"
+            sql = f"SELECT t.id, {name} AS name FROM {table} t {owner} AND t.id IN ({', '.join('?' * len(ids))})"
             found.update({row["id"]: row["name"] for row in view.all(sql, organisation_id, *ids)})
     return found
 
 
+_OWN = "WHERE t.organisation_id = ?"
+_THEIRS = f"JOIN candidate c ON c.id = t.candidate_id AND c.erased_at IS NULL {_OWN}"
 _NAMED: Final[dict[str, tuple[str, str, str]]] = {
-    "usr": ("app_user", "name", "WHERE t.organisation_id = ?"),
-    "key": ("api_key", "name", "WHERE t.organisation_id = ?"),
-    "cand": ("candidate", "ref", "WHERE t.organisation_id = ?"),
-    "org": ("organisation", "name", "WHERE t.root_id = ?"),
-    "tpl": ("template", "name", "JOIN organisation o ON o.id = t.unit_id WHERE o.root_id = ?"),
-    "ep": ("endpoint", "url", "WHERE t.organisation_id = ?"),
-    "case": ("hiring_case", "title", "WHERE t.organisation_id = ?"),
+    "usr": ("t.name", "app_user", _OWN),
+    "key": ("t.name", "api_key", _OWN),
+    "cand": ("t.ref", "candidate", _OWN),
+    "org": ("t.name", "organisation", "WHERE t.root_id = ?"),
+    "tpl": ("t.name", "template", "JOIN organisation o ON o.id = t.unit_id WHERE o.root_id = ?"),
+    "ep": ("t.url", "endpoint", _OWN),
+    "case": ("t.title", "hiring_case", _OWN),
+    "snd": ("t.number", "sender", _OWN),
+    "kw": ("t.word", "keyword_addition", _OWN),
+    "mdm": ("t.name", "modem", "JOIN organisation o ON o.id = ?"),  # the box's, whoever's cards are in it
+    "msg": ("c.ref", "message", _THEIRS),
+    "thr": ("c.ref", "thread", _THEIRS),
+    "int": ("c.ref", "interview", _THEIRS),
+    "creq": ("c.ref", "consent_request", _THEIRS),
+    "task": ("c.ref", "task", _THEIRS),
+    "rem": (
+        "c.ref",
+        "reminder",
+        "JOIN interview i ON i.id = t.interview_id JOIN candidate c ON c.id = i.candidate_id AND c.erased_at IS NULL"
+        " WHERE i.organisation_id = ?",
+    ),
 }
+"""By prefix of the id: its name, the table, and whose it must be."""
 
 
 def actors(view: View, organisation_id: str) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from gateway.rules.lifecycle import State
 from gateway.rules.periods import Period
 from gateway.store import (
     lists_audit,
+    lists_audit_pages,
     lists_credits,
     lists_inbox,
     lists_messages,
@@ -221,6 +222,18 @@ def test_letters_beyond_ascii_are_found_however_they_are_typed(database: Databas
         assert people == ["cand_s"]
         for word in typed.split():
             assert [row["id"] for row in lists_people.cases(view, "org_s", search=word, limit=5)] == ["case_s"]
+
+
+def test_the_audit_calls_things_by_the_names_of_their_owner_only(view: View) -> None:
+    known = {
+        row["id"]: row["ref"]
+        for table in ("message", "thread")
+        for row in view.all(f"SELECT t.id, c.ref FROM {table} t JOIN candidate c ON c.id = t.candidate_id ORDER BY t.id LIMIT 3")
+    }
+    assert len(known) == 6
+    things = [*known, "int_x", "rem_x", "creq_x", "task_x", "snd_x", "kw_x", "mdm_x", "usr_x", "key_x", "org_x", "tpl_x", "ep_x"]
+    assert lists_audit_pages.names(view, root(view), things) == known
+    assert lists_audit_pages.names(view, "org_other", things) == {}
 
 
 def test_candidates_and_cases_are_paged_by_key(view: View) -> None:

@@ -49,6 +49,8 @@ def test_it_is_filtered_by_what_whom_about_and_day(people: dict[str, Person], fu
     assert "A new action" not in page
     assert "a.new_action" in page
     assert "Failed to sign in" in page
+    assert "a message (c-1)" in page
+    assert message_id(5) in page  # its id is among the details
     assert admin.get(f"{HERE}?action=permission.").text.count('id="entry-') == 6
     assert admin.get(f"{HERE}?actor=gateway").text.count('id="entry-') == 12
     assert admin.get(f"{HERE}?subject={message_id(5)}").text.count('id="entry-') == 12

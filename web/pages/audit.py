@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from http import HTTPStatus
 from typing import Any, Final
@@ -156,12 +156,20 @@ def _shown(row: Row, names: dict[str, str]) -> dict[str, Any]:
         "action": row["action"],
         "word": audit_words.ACTIONS.get(row["action"]),
         "subject": row["subject"],
-        "about": names.get(row["subject"]) or _country(row["subject"]),
+        "about": _about(row["subject"], names),
         "link": link,
         "data": {
             name: value if isinstance(value, str | int) else json.dumps(value, ensure_ascii=False) for name, value in data.items()
         },
     }
+
+
+def _about(subject: str, names: Mapping[str, str]) -> str | None:
+    """What an entry is about in words: a name, “a message (c-17)”, “Sweden (SMS)”; None where only its id tells."""
+    name, word = names.get(subject), audit_words.THINGS.get(subject.partition("_")[0]) if "_" in subject else None
+    if word is None:
+        return name or _country(subject)
+    return f"{_(word)} ({name})" if name else _(word)
 
 
 def _country(subject: str) -> str | None:

@@ -143,6 +143,25 @@ ACTIONS: Final = {
     "import": N_("Data was imported"),
 }
 """An action nobody wrote a word for is shown as it is."""
+THINGS: Final = {
+    "msg": N_("a message"),
+    "thr": N_("a conversation"),
+    "int": N_("an interview"),
+    "rem": N_("a reminder"),
+    "slt": N_("a time to choose"),
+    "creq": N_("a request for consent"),
+    "task": N_("a task"),
+    "era": N_("an erasure"),
+    "mdm": N_("the modem"),
+    "snd": N_("the sender number"),
+    "kw": N_("the keyword"),
+    "gnt": N_("a request for credits"),
+    "stf": N_("a number of the staff"),
+    "inb": N_("an incoming message"),
+    "cmd": N_("a command"),
+    "mail": N_("an e-mail"),
+}
+"""What has no name of its own, by the prefix of its id."""
 BROKEN: Final = {
     "audit": N_("The audit does not hold: the first broken link is entry %(position)s (%(reason)s)."),
     "events": N_("The list of events does not hold: the first gap is at position %(position)s (%(reason)s)."),
