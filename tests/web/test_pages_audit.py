@@ -1,15 +1,23 @@
 """The audit page: works, anonymous, wrong role, bad filters; it verifies in words, pages by position and bounds its search."""
 
+import ast
+import re
+from pathlib import Path
+
 import pytest
 
+from gateway.flows import consent_rows, endings
 from gateway.store import lists_audit_pages
 from gateway.store.database import Database
 from tests.browser.furnished import audit as furniture
 from tests.support import ManualClock
 from tests.web.pages_fixtures import Person, anonymous, app, message_id, people, store
+from web.pages import audit_words
 
 __all__ = ["anonymous", "app", "people", "store"]  # fixtures
 
+ROOT = Path(__file__).resolve().parent.parent.parent
+ACTION = re.compile(r"[a-z]+\.[a-z_]+")
 HERE = "/admin/audit"
 MAY = {"admin", "compliance"}
 
@@ -94,3 +102,16 @@ def test_the_table_holds_what_the_filter_says_and_is_noted(people: dict[str, Per
         assert (
             view.value("SELECT data FROM audit WHERE action = 'export.run'") == '{"what":"audit","rows":12,"filters":["actor"]}'
         )
+
+
+def test_every_action_that_the_code_writes_has_its_words() -> None:
+    written = {*endings._ACTIONS.values(), *consent_rows._ACTIONS.values(), "mail.sent", "mail.dead", "modem.unpark"}
+    for path in (ROOT / "gateway").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "audit":
+                told = [
+                    each.value for argument in node.args[2:3] for each in ast.walk(argument) if isinstance(each, ast.Constant)
+                ]
+                written |= {word for word in told if isinstance(word, str) and ACTION.fullmatch(word)}
+    assert len(written) > 100
+    assert written - set(audit_words.ACTIONS) == set()

@@ -166,7 +166,7 @@ def _shown(row: Row, names: dict[str, str]) -> dict[str, Any]:
 
 def _about(subject: str, names: Mapping[str, str]) -> str | None:
     """What an entry is about in words: a name, “a message (c-17)”, “Sweden (SMS)”; None where only its id tells."""
-    name, word = names.get(subject), audit_words.THINGS.get(subject.partition("_")[0]) if "_" in subject else None
+    name, word = names.get(subject), audit_words.THINGS.get(subject.partition("_")[0])
     if word is None:
         return name or _country(subject)
     return f"{_(word)} ({name})" if name else _(word)

@@ -193,6 +193,11 @@ def signal_word(dbm: int | None) -> str:
     return _SIGNALS[signal_bars(dbm)]
 
 
+def zone_words(name: str) -> Markup:
+    """A zone as it is read: `America/New York`, which may break behind its slash."""
+    return Markup("/<wbr>").join(name.replace("_", " ").split("/"))
+
+
 @lru_cache(maxsize=64)
 def zone_of(name: str) -> tzinfo:
     """The zone of this name; UTC where the name is wrong, so that a page with a wrong zone still opens."""
@@ -261,6 +266,7 @@ def install(app: Flask) -> None:
     env = app.jinja_env
     env.filters["when"] = when
     env.filters["number"] = number
+    env.filters["zone"] = zone_words
     env.globals.update(
         country_name=country_name,
         state_word=lambda code: _word(STATES, code),

@@ -68,7 +68,7 @@ class LooksForm(PageForm):
     zone = ZoneField(
         N_("Time zone"),
         [Length(max=64, message=N_("This is not a time zone."))],
-        description=N_("Such as Europe/Stockholm. Left empty, times are shown in the organisation's zone."),
+        description=N_("Type a city, such as Stockholm. Left empty, times are shown in the organisation's zone."),
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

@@ -61,8 +61,10 @@ def _pane(ref: str, form: PaperForm, error: str | None = None) -> str:
     with services.database.read() as view:
         seen = common.meet(view, ref)
         form.case.data = None if seen.case is None else seen.case["ref"]
+        told: dict[str, Any] = {"form": form, "error": error, "modules": MODULES}
+        told["may_see_evidence"] = seen.may_consent or door.viewer().may(COMPLIANCE_VIEW)
         pane = consent_desk.pane(view, seen, common.links(), services.clock.now_ms())
-        shown = common.page(view, "consent", seen, "consent", pane=pane, form=form, error=error, modules=MODULES)
+        shown = common.page(view, "consent", seen, "consent", pane=pane, **told)
     return shown()
 
 
