@@ -5,7 +5,6 @@ A scene is played in the office of tests/browser/test_every_page.py and leaves w
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from gateway.flows import setting_up, sign_in
 from gateway.rules import totp
@@ -120,7 +119,7 @@ def a_file_with_mistakes(w: Window, office: Office) -> None:
 
 @scene("users/link.html", "admin")
 def a_link_to_a_new_password(w: Window, office: Office) -> None:
-    w.open("/admin/users/usr_u_4")
+    w.open("/admin/users/usr_u_18")
     press(w, "Make a password link")
 
 
@@ -154,7 +153,7 @@ def a_template_without_a_text(w: Window, office: Office) -> None:
 @scene("webhooks/edit.html", "admin", 422)
 def a_webhook_to_nowhere(w: Window, office: Office) -> None:
     w.open("/admin/webhooks/new")
-    press(w, "Save")
+    press(w, "Add it")
 
 
 @scene("settings/new_key.html", "admin", 422)
@@ -178,14 +177,20 @@ def a_form_that_is_too_old(w: Window, office: Office) -> None:
     press(w, "Yes, cancel it")
 
 
+@scene("audit/verify.html", "admin")
+def a_chain_walked(w: Window, office: Office) -> None:
+    w.open("/admin/audit")
+    w.page.locator("form[action$='/verify'] button").click()
+    w.page.get_by_role("status").wait_for()
+
+
 # --- candidates' own pages -------------------------------------------------------------------------------------------
 
 
-@scene("candidate/interview.html", None, 409)
-def their_time_that_is_gone(w: Window, office: Office) -> None:
-    w.open(f"/i/{token('L')}")
-    _tamper(w, "[name=slot]", "cs-slot-0")
-    w.page.locator("[name=slot]").first.click()
+@scene("candidate/consent.html", None, 422)
+def their_yes_to_nothing(w: Window, office: Office) -> None:
+    w.open(f"/c/{token('B')}")
+    w.page.locator("[value=grant]").click()
 
 
 # --- a box that nobody has set up yet --------------------------------------------------------------------------------
@@ -210,12 +215,13 @@ def make_first_account(w: Window) -> None:
 
 def plug_in(store: Database, clock: ManualClock) -> None:
     """Two sticks, one of them locked, and a Swedish organisation that tests its country: every step has something to show."""
-    now: Any = clock.now_ms()
+    now = clock.now_ms()
     with store.write() as tx:
         add_gateway(tx, now)
         tx.flush()
+        tx.execute("UPDATE gateway SET pin_key = ?", "00" * 32)
         add_modem(tx, "stick-1", "ready", now, operator="Telia", technology="LTE", signal_dbm=-67, iccid="8946071111")
-        add_modem(tx, "stick-2", "sim", now, locked_iccid="8946072222", pin_tries=3)
+        add_modem(tx, "stick-2", "sim", now, reason="pin_required", locked_iccid="8946072222", pin_tries=3)
         tx.execute("UPDATE organisation SET name = 'Nordrek AB', region = 'SE', zone = 'Europe/Stockholm'")
         tx.execute("DELETE FROM country WHERE iso = 'SE' AND channel = 'sms'")
         tx.insert("country", iso="SE", channel="sms", state="testing", requested_at=now, updated_at=now)

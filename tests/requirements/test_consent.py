@@ -236,7 +236,10 @@ def test_two_channels_are_ticked_one_by_one(box: Box) -> None:
     url = asked(box, kim, "sms", "whatsapp").json()["url"]
     form = httpx.get(url, trust_env=False).text
     assert "checked" not in form
-    assert httpx.post(url, data={"answer": "grant"}, trust_env=False).status_code == 422
+    unticked = httpx.post(url, data={"answer": "grant"}, trust_env=False)
+    assert unticked.status_code == 422
+    assert 'role="alert"' in unticked.text
+    assert unticked.text.count('name="channels"') == 2, "the question stands there again"
     assert consent(box, kim)["status"] == "requested"
     assert httpx.post(url, data={"answer": "grant", "channels": "sms"}, trust_env=False).status_code == 200
     assert (consent(box, kim)["status"], consent(box, kim, "whatsapp")["status"]) == ("granted", "refused")

@@ -17,6 +17,9 @@ from typing import Any
 
 from flask import render_template
 from flask.typing import ResponseReturnValue
+from wtforms import SelectField  # type: ignore[import-untyped]
+
+from web.pages.forms import PageForm
 
 
 class Stale(Exception):
@@ -39,8 +42,19 @@ def check(now: Mapping[str, Any], shown: str | None) -> None:
         raise Stale(now)
 
 
-def page(found: Stale, wanted: Mapping[str, Any], labels: Mapping[str, str], *, action: str, back: str) -> ResponseReturnValue:
-    """409 with both versions side by side. "Keep mine" sends `wanted` to `action` again, now knowing of theirs."""
+def page(
+    found: Stale,
+    wanted: Mapping[str, Any],
+    labels: Mapping[str, str],
+    *,
+    action: str,
+    back: str,
+    words: Mapping[str, Mapping[str, str]] | None = None,
+) -> ResponseReturnValue:
+    """409 with both versions side by side. "Keep mine" sends `wanted` to `action` again, now knowing of theirs.
+
+    `words` say for a field what its values are called, as `choices` does for those of a form; other values show as they are.
+    """
     return (
         render_template(
             "layout/stale.html",
@@ -50,6 +64,12 @@ def page(found: Stale, wanted: Mapping[str, Any], labels: Mapping[str, str], *, 
             shown=fingerprint(found.now),
             action=action,
             back=back,
+            words=words or {},
         ),
         HTTPStatus.CONFLICT,
     )
+
+
+def choices(form: PageForm) -> dict[str, dict[str, str]]:
+    """What the fields of a form that are chosen from a list call their values."""
+    return {field.name: dict(field.choices) for field in form if isinstance(field, SelectField)}

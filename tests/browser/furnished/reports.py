@@ -12,7 +12,6 @@ PAGES = {
     "case": ("admin", "/admin/reports?group_by=case&period=quarter"),
     "month": ("admin", "/admin/reports?group_by=month&from=2025-10-01&to=2026-03-31"),
     "empty": ("admin", "/admin/reports?from=2020-01-01&to=2020-01-31"),
-    "elsewhere": ("recruiter", "/admin/reports"),
     "wrong": ("admin", "/admin/reports?from=2026-03-02&to=2026-03-01"),
 }
 

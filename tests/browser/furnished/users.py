@@ -27,6 +27,7 @@ PAGES = {
     "seats-idle": ("admin", "/admin/users/seats?idle=90&from=usr_u_4"),
     "seats-operator": ("operator", "/admin/users/seats"),
     "upload": ("admin", "/admin/users/upload"),
+    "reports-elsewhere": ("u_1", "/admin/reports"),
     "fresh-password": (None, f"/admin/password/{LINK}"),
     "fresh-password-over": (None, "/admin/password/no-such-link"),
 }

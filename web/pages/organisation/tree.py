@@ -171,7 +171,7 @@ def save(unit_id: str) -> ResponseReturnValue:
         services.database.transact(step)
     except stale.Stale as found:
         labels = {name: label for name, label in LABELS.items() if name in wanted}
-        return stale.page(found, wanted, labels, action=back, back=back)
+        return stale.page(found, wanted, labels, action=back, back=back, words=stale.choices(form))
     except Refused as refused:
         if refused.field not in form:
             raise

@@ -88,7 +88,8 @@ def organisation() -> ResponseReturnValue:
         services.database.transact(step)
     except stale.Stale as found:
         here = url_for("settings.index")
-        return stale.page(found, wanted, LABELS, action=url_for("settings.organisation"), back=here)
+        action = url_for("settings.organisation")
+        return stale.page(found, wanted, LABELS, action=action, back=here, words=stale.choices(form))
     except Refused as refused:
         refusals.put(form, refused, words.REFUSALS, {})
         return _page(form), HTTPStatus.UNPROCESSABLE_ENTITY

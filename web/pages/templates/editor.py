@@ -89,7 +89,8 @@ def save(template_id: str) -> ResponseReturnValue:
         except stale.Stale as found:
             here = url_for("templates.save", template_id=template_id)
             wanted = {**form.wanted(), "body": template_desk.plain_lines(form.body.data or "")}
-            return stale.page(found, wanted, LABELS, action=here, back=url_for("templates.show", template_id=template_id))
+            back, words = url_for("templates.show", template_id=template_id), stale.choices(form)
+            return stale.page(found, wanted, LABELS, action=here, back=back, words=words)
         except Refused as refused:
             problem = _put(form, refused)
         else:

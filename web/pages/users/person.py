@@ -1,5 +1,6 @@
 """One person: add, edit, switch off and on, a link to a new password, and forgetting somebody who has left (S46)."""
 
+from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from typing import Any, Final
@@ -26,7 +27,7 @@ from web.pages.asker import who
 from web.pages.forms import PageForm
 from web.pages.language import N_, _
 from web.pages.users.desk import blueprint, may_edit, meet, units
-from web.pages.users.words import COLUMN_WORDS, GIFT, REFUSED, TERM_WORDS, by_category
+from web.pages.users.words import COLUMN_WORDS, GIFT, REFUSED, TERM_WORDS, by_category, role_word
 
 LABELS: Final = {name: COLUMN_WORDS[name] for name in ("name", "unit", "roles", "seat")}
 
@@ -124,7 +125,8 @@ def save(user_id: str) -> ResponseReturnValue:
     try:
         services.database.transact(step)
     except stale.Stale as found:
-        return stale.page(found, wanted, LABELS, action=url_for("users.save", user_id=user_id), back=here)
+        action = url_for("users.save", user_id=user_id)
+        return stale.page(found, wanted, LABELS, action=action, back=here, words=_words_of(form, found.now, wanted))
     except Refused as refused:
         problem = _told(form, refused)
         return page(user_id, form, problem=problem), refused.status
@@ -202,6 +204,13 @@ def _told(form: PageForm, refused: Refused) -> str | None:
     if refused.code == "permission_denied":
         return _(GIFT) if refused.facts.get("permission") in OPERATORS else refused.detail
     return refusals.put(form, refused, REFUSED, {"id": "name"})
+
+
+def _words_of(form: PersonForm, *versions: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What the stale form calls its values."""
+    told = {"yes": _("yes"), "no": _("no")}
+    roles = {each["roles"]: ", ".join(_(role_word(role)) for role in each["roles"].split()) for each in versions}
+    return {**stale.choices(form), "roles": roles, "seat": told}
 
 
 def _words(refused: Refused) -> str:
