@@ -116,6 +116,7 @@ def _page() -> str:
         areas=audit_words.AREAS,
         actions=audit_words.ACTIONS,
         filtered=any(kept.values()),
+        most_lines=MOST_LINES,
     )
 
 
