@@ -31,7 +31,7 @@ demo: $(STAMP)  ## try it now: simulated modem, sample people, prints a login an
 
 test: $(TEST_STAMP)  ## every test (in CI it installs chromium, postgresql and gammu first)
 	@if [ "$$CI" = "true" ]; then $(MAKE) --no-print-directory test-deps; fi
-	@$(BIN)/python -m pytest -n 3 --dist loadfile
+	@$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 quick: $(TEST_STAMP)  ## the fast tests only, under 90 seconds
 	@$(BIN)/python -m pytest -q -m 'not browser and not postgresql and not gammu and not prove and not slow'

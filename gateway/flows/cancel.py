@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from gateway.errors import Refused
 from gateway.flows import followers
-from gateway.flows.endings import move, owned_message, parts_taken
+from gateway.flows.endings import message_row, move, owned_message, parts_taken
 from gateway.rules.consent import PURPOSE_OF_KIND
 from gateway.rules.kinds import COMPANIONS
 from gateway.rules.lifecycle import State
@@ -49,6 +49,7 @@ def cancel_waiting(
 ) -> int:
     """Cancel what waits for a candidate on a channel (only what needs consent to `purpose`, where one is given). How many.
 
+    Texts go before their companions: the end of a companion lets go, or has introduced anew, whatever still waits behind it.
     The caller holds the candidate's lock.
     """
     messages = tx.all(
@@ -59,8 +60,9 @@ def cancel_waiting(
     )
     messages = [each for each in messages if purpose is None or (each["purpose"] or PURPOSE_OF_KIND[each["kind"]]) == purpose]
     cancelled = 0
-    for message in messages:
-        if tx.value("SELECT state FROM message WHERE id = ?", message["id"]) in WAITING:  # a companion goes with its last text
+    for listed in sorted(messages, key=lambda each: each["kind"] in COMPANIONS):
+        message = message_row(tx, listed["id"])
+        if message["state"] in WAITING:  # a companion goes with its last text
             move(tx, message, State.CANCELLED, now, actor, error=reason)
             cancelled += 1
     return cancelled

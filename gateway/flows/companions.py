@@ -133,10 +133,13 @@ def note(tx: Transaction, companion: Companion, message_id: str, candidate: Row,
         " AND phone_hash = ?",
         *key,
     )
+    joined = 0
     if former is not None:
-        tx.execute("UPDATE message SET after_message_id = ? WHERE after_message_id = ? AND state = 'held'", message_id, former)
-    if companion.kind == IDENTIFICATION:  # START came before the invitation left, and this could not be paid then
-        tx.execute(
+        joined += tx.execute(
+            "UPDATE message SET after_message_id = ? WHERE after_message_id = ? AND state = 'held'", message_id, former
+        )
+    if companion.kind == IDENTIFICATION:  # START came before the invitation left, and this was not or could not be written then
+        joined += tx.execute(
             "UPDATE message SET after_message_id = ? WHERE candidate_id = ? AND channel = ? AND sender_id = ? AND state = 'held'"
             " AND hold_reason = ? AND after_message_id IN"
             " (SELECT message_id FROM companion WHERE candidate_id = ? AND channel = ? AND sender_id = ? AND kind = ?)"
@@ -144,6 +147,13 @@ def note(tx: Transaction, companion: Companion, message_id: str, candidate: Row,
             *(message_id, candidate["id"], channel, sender["id"], Hold.WAITS_FOR),
             *(candidate["id"], channel, sender["id"], INVITATION),
             companion.context.partition(":")[2],
+        )
+    if joined:  # it lives as long as the last that waits for it
+        tx.flush()
+        tx.execute(
+            "UPDATE message SET valid_until = (SELECT MAX(t.valid_until) FROM message t WHERE t.id = message.id"
+            " OR (t.after_message_id = message.id AND t.state = 'held')) WHERE id = ?",
+            message_id,
         )
     remind_at = None
     if companion.kind == INVITATION:

@@ -6,6 +6,7 @@ whose number said STOP, what may have left. Whatever the flows do is judged by t
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -567,6 +568,37 @@ def test_in_whatever_order_things_happen_the_rules_hold(database: Database) -> N
             database=None,
         ),
     )
+
+
+@pytest.mark.parametrize("introduced", [True, False])
+def test_start_while_its_invitation_is_on_the_air_which_gives_it_back(database: Database, introduced: bool) -> None:
+    """Found by the search above: a STOP then met a text that the end of the invitation had just let go."""
+    database.close()
+    machine = type("Between", (Between,), {"url": database.url})()
+    acts: list[Callable[[], None]] = [
+        lambda: machine.everybody_applies(introduced=introduced),
+        lambda: machine.send("gwen", 1, "bulk", None),
+        machine.claims,
+        lambda: machine.says_start("+447400123456"),
+        lambda: machine.a_retry_is_overtaken_by_nobody(1),
+        lambda: machine.says_stop("+447400123456"),
+    ]
+    try:
+        for act in acts:
+            act()
+            for name in HELD_AT_ANY_TIME:
+                getattr(machine, name)()
+    finally:
+        machine.teardown()
+
+
+HELD_AT_ANY_TIME = (
+    "the_books_are_right",
+    "consent_is_what_people_said",
+    "companions_go_with_their_texts",
+    "a_stop_is_confirmed_once",
+    "nothing_is_on_its_way_unseen",
+)
 
 
 def test_the_judge_of_windows_knows_its_edges() -> None:
