@@ -66,6 +66,24 @@ def test_a_wrong_organisation_changes_nothing(wrong: dict[str, str], people: dic
         assert view.value("SELECT name FROM organisation WHERE id = ?", ORG) == "Acme"
 
 
+def test_a_country_and_a_language_that_no_list_knows_stay_until_somebody_chooses(
+    people: dict[str, Person], store: Database
+) -> None:
+    admin = people["admin"]
+    with store.write() as tx:
+        tx.execute("UPDATE organisation SET region = 'XX', language = 'eo' WHERE id = ?", ORG)
+
+    page = admin.get(HERE).text
+    assert '<option selected value="XX">XX</option>' in page
+    assert '<option selected value="eo">eo</option>' in page
+    form = {**FORM, "region": "XX", "language": "eo", "shown": shown(admin)}
+    assert admin.post(f"{HERE}/organisation", form, page=HERE).status_code == 303
+
+    with store.read() as view:
+        row = view.one("SELECT name, region, language FROM organisation WHERE id = ?", ORG)
+    assert tuple(row or ()) == ("Acme AB", "XX", "eo")
+
+
 def test_sms_is_switched_off_and_the_page_says_so(people: dict[str, Person], store: Database) -> None:
     admin = people["admin"]
     admin.post(f"{HERE}/organisation", {**FORM, "sms_enabled": "0", "shown": shown(admin)}, page=HERE)

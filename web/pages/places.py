@@ -52,9 +52,19 @@ class _Long:
 
 
 class _Select(SelectField):  # type: ignore[misc]
+    """A select whose choices are known before the form is filled in."""
+
+    choices: list[tuple[str, str]]
+
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.type = "SelectField"  # Bootstrap-Flask draws by this name
+
+    def process_data(self, value: Any) -> None:
+        """What the form starts with; what stands there already may stay, known or not."""
+        super().process_data(value)
+        if value and value not in dict(self.choices):
+            self.choices = [*self.choices, (value, value)]
 
 
 class CountryField(_Select):
@@ -68,17 +78,11 @@ class CountryField(_Select):
 
 
 class LanguageField(_Select):
-    """A language of candidates by its BCP 47 code; one that stands there already may stay, known or not."""
+    """A language of candidates by its BCP 47 code."""
 
     def __init__(self, *args: Any, **more: Any) -> None:
         super().__init__(*args, **more)
         self.choices = list({**LANGUAGES, **MORE_LANGUAGES}.items())
-
-    def process_data(self, value: Any) -> None:
-        """What the form starts with."""
-        super().process_data(value)
-        if value and value not in dict(self.choices or ()):
-            self.choices = [*(self.choices or ()), (value, value)]
 
 
 @cache
