@@ -8,22 +8,27 @@ import ssl
 import subprocess
 import sys
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway import keys
 from gateway.config import Listen
 from gateway.store import setup
 from gateway.store.database import Database
+from tests.processes import until
 from tests.support import START_MS
 from tests.web.conftest import Box, message
 from web import certificates
-from web.server import Server
+from web.server import Handover, Server
 
 ROOT = Path(__file__).resolve().parents[2]
 DAY_MS = 86_400_000
@@ -70,6 +75,65 @@ class TestPatience:
                 answer = b""
                 while not answer.endswith(b"hello"):
                     answer += line.recv(4096)
+
+
+class TestWorkers:
+    """One after another, so that a worker's warm database connection is used again; all at once where that is asked."""
+
+    def test_the_worker_that_was_idle_last_takes_the_next_request(self) -> None:
+        by: list[str] = []
+
+        def application(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+            by.append(threading.current_thread().name)
+            return hello(environ, start)
+
+        with served(application, threads=4) as server, httpx.Client(trust_env=False) as client:
+            for _ in range(7):
+                client.get(f"http://127.0.0.1:{server.port}/")
+                until(lambda: server.requests.resting == 4)
+        _, *later = by  # the first came with its connection, which a worker had looked at before
+        assert len(set(later)) == 1, by
+
+    def test_requests_that_come_together_are_answered_together(self) -> None:
+        together = threading.Barrier(4, timeout=20)
+
+        def application(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+            together.wait()
+            return hello(environ, start)
+
+        with served(application, threads=4) as server, ThreadPoolExecutor(4) as clients:
+            asked = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+            answers = list(clients.map(lambda _: talk(server, asked), range(4)))
+        assert all(answer.endswith(b"hello") for answer in answers)
+
+    def test_what_waits_for_a_worker_is_served_in_the_order_it_came(self) -> None:
+        handover = Handover()
+        for item in range(5):
+            handover.put(item)
+        assert handover.qsize() == 5
+        assert [handover.get() for _ in range(5)] == list(range(5))
+        assert handover.qsize() == 0
+
+    @given(st.lists(st.booleans(), max_size=40))
+    @settings(max_examples=30)
+    def test_nothing_is_lost_and_nothing_is_handed_out_twice(self, from_two_sides: list[bool]) -> None:
+        handover, taken = Handover(), deque[int]()
+
+        def work() -> None:
+            while (item := handover.get()) is not None:
+                taken.append(item)
+
+        workers = [threading.Thread(target=work) for _ in range(3)]
+        for worker in workers:
+            worker.start()
+        with ThreadPoolExecutor(2) as sides:
+            for number, aside in enumerate(from_two_sides):
+                sides.submit(handover.put, number) if aside else handover.put(number)
+        for _ in workers:
+            handover.put(None)
+        for worker in workers:
+            worker.join(20)
+        assert sorted(taken) == list(range(len(from_two_sides)))
 
 
 class TestLimits:
