@@ -5,7 +5,7 @@ from pathlib import Path
 
 from gateway import keys
 from gateway.appliance.outside import Outside
-from gateway.flows import audit, erase, retention
+from gateway.flows import audit, erase, retention, usage_days
 from gateway.flows.timing import is_untrusted
 from gateway.store.database import Database
 
@@ -41,5 +41,6 @@ class Upkeep:
         with self._database.read() as view:
             due = retention.is_due(view, now) and not is_untrusted(view)  # a clock gone wrong must not make the box forget
         if due:
+            log.info("usage_days=%d", usage_days.count(self._database, now))  # before what they are counted from is let go
             counts = retention.run(self._database, self._anchor_key, now)
             log.info("retention=%s", " ".join(f"{name}:{count}" for name, count in counts.items()))

@@ -26,6 +26,7 @@ def dev_fill(session: Session, messages: int, threads: int, audit: int, seed: in
     session.config  # noqa: B018
     from gateway import keys
     from gateway.commands.crowd import Crowd, Size
+    from gateway.flows import usage_days
 
     box = keys.load(session.config.gateway.state_dir)
     began, told_at = time.monotonic(), 0.0
@@ -36,6 +37,7 @@ def dev_fill(session: Session, messages: int, threads: int, audit: int, seed: in
                 if not as_json and (done == of or time.monotonic() - told_at > 1):
                     told_at = time.monotonic()
                     click.echo(f"{told_at - began:6.0f} s  {what:<10} {done:>9,} of {of:,}", err=not sys.stdout.isatty())
+            usage_days.count(database, session.clock.now_ms())  # as each night does
     seconds = round(time.monotonic() - began, 1)
     if as_json:
         print_json({"messages": messages, "threads": threads, "audit": audit, "seed": seed, "seconds": seconds})

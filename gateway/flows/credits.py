@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.clock import rfc3339
 from gateway.errors import Refused
-from gateway.flows import allowances, thresholds
+from gateway.flows import allowances, thresholds, usage_days
 from gateway.flows.asking import whom_to_ask
 from gateway.flows.facts import find_user, rights_of
 from gateway.rules.credits import ARMED, crossed, month_of
@@ -233,6 +233,7 @@ def settle(tx: Transaction, message: Row, sent_parts: int, now: int) -> int:
     Once per message: the caller guards with `settled_at IS NULL`.
     """
     organisation_id = message["organisation_id"]
+    usage_days.changed(tx, organisation_id, now, now)
     charged = message["price"] * sent_parts
     refunded: int = message["credits"] - charged
     if message["credits"]:

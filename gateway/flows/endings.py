@@ -6,7 +6,7 @@ Every flow that moves a message calls `move`; a pair of states that lifecycle.FO
 from typing import Any
 
 from gateway.errors import Refused
-from gateway.flows import credits, followers
+from gateway.flows import credits, followers, usage_days
 from gateway.flows.locks import lock_candidate
 from gateway.flows.message_rows import tell_state
 from gateway.rules.gates import Wait
@@ -91,6 +91,8 @@ def move(
     if before == State.QUEUED and after != State.SENDING and message["due_at"] > now:
         _let_followers_go(tx, message, now)
     told: dict[str, Any] = {"from": before, "to": after}
+    if message["settled_at"] is not None:
+        usage_days.changed(tx, message["organisation_id"], message["settled_at"], now)
     if charged_now:
         told["refunded"] = credits.settle(tx, message, parts_taken(tx, message["id"]), now)
     if error is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.clock import rfc3339
-from gateway.flows import answers, erase, inbox, pleas, stops, threads, usage
+from gateway.flows import answers, erase, inbox, pleas, stops, threads, usage, usage_days
 from gateway.flows.interview_desk import InterviewDesk
 from gateway.flows.locks import lock_candidate
 from gateway.flows.replies import reply
@@ -299,6 +299,8 @@ def _arrived(
         ),
     }
     tx.insert("received", **received)
+    if organisation_id is not None:
+        usage_days.changed(tx, organisation_id, now, now)
     tx.flush()
     tx.audit(
         now,

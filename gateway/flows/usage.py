@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from gateway.flows import usage_days
 from gateway.rules.numbers import normalise
 from gateway.store.database import Row, Transaction, View
 
@@ -26,6 +27,7 @@ def answered(view: View, candidate: Row | None, address: str) -> dict[str, Any]:
 def opted_out(tx: Transaction, candidate: Row, now: int) -> None:
     """Count one opt-out, however many purposes it ended."""
     user_id, case_id = _last_author(tx, candidate["id"])
+    usage_days.changed(tx, candidate["organisation_id"], now, now)
     tx.execute(
         "INSERT INTO opt_out (organisation_id, candidate_id, user_id, case_id, country, at) VALUES (?, ?, ?, ?, ?, ?)"
         " ON CONFLICT DO NOTHING",
@@ -40,9 +42,9 @@ def opted_out(tx: Transaction, candidate: Row, now: int) -> None:
 
 def stranger_opted_out(tx: Transaction, phone: str, iccid: str, now: int) -> None:
     """The same from a number that no candidate has."""
-    tx.execute(
-        "INSERT INTO opt_out (organisation_id, country, at) SELECT organisation_id, ?, ? FROM sender WHERE iccid = ?",
-        normalise(phone, None).country or UNKNOWN,
-        now,
-        iccid,
-    )
+    sender = tx.one("SELECT organisation_id FROM sender WHERE iccid = ?", iccid)
+    if sender is None:
+        return
+    usage_days.changed(tx, sender["organisation_id"], now, now)
+    country = normalise(phone, None).country or UNKNOWN
+    tx.insert("opt_out", organisation_id=sender["organisation_id"], country=country, at=now)

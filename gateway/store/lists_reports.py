@@ -1,18 +1,21 @@
 """Usage as reports show it, counted from the messages and the ledger.
 
+Days that were added up ahead (`gateway.flows.usage_days`) are read as they were counted, all others row by row.
+
 A message counts in the period in which it was settled: when the network took it, or when it ended. Its ledger row is written at
 the same moment, so segments and credits are those of the ledger, exactly. Answers and opt-outs count when they came.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import pairwise
 from typing import Any
 
 from gateway.rules.periods import Period
 from gateway.store.database import Row, View
 
-_DAY_MS = 86_400_000
+DAY_MS = 86_400_000
 """Days of UTC, as the indexes of reports have them."""
 _EPOCH = date(1970, 1, 1).toordinal()
 COUNTS = ("sent", "delivered", "failed", "inbound", "segments", "credits", "opt_outs")
@@ -24,29 +27,91 @@ Key = tuple[str | None, ...]
 def usage(view: View, organisation_id: str, period: Period, keys: Sequence[str]) -> dict[Key, dict[str, int]]:
     """The counts by `keys` (of KEYS; none: one row). A key without a value is None; a country without one is ZZ."""
     found: dict[Key, dict[str, int]] = {}
+    first, last = _whole_days(period)
+    days = [] if "case_id" in keys else counted(view, organisation_id, first, last)
+    if days:
+        for row in view.all(_counted_sql(keys), organisation_id, first, last):
+            _add(found, tuple(row[key] for key in keys), row)
+    return usage_of_rows(view, organisation_id, period, keys, without=days, found=found)
+
+
+def usage_of_rows(
+    view: View,
+    organisation_id: str,
+    period: Period,
+    keys: Sequence[str],
+    *,
+    without: Collection[int] = (),
+    found: dict[Key, dict[str, int]] | None = None,
+) -> dict[Key, dict[str, int]]:
+    """The same from the rows themselves, `without` some days of UTC; added to what was `found` already."""
+    found = {} if found is None else found
     for question in _QUESTIONS:
-        for when, values in stretches(question.at, period):
+        for when, values in stretches(question.at, period, without):
             for row in view.all(question.sql(keys, when), organisation_id, *values):
                 _add(found, tuple(row[key] for key in keys), row)
     return found
 
 
-def stretches(at: str, period: Period) -> list[tuple[str, tuple[int, ...]]]:
+def counted(view: View, organisation_id: str, first: int, end: int) -> list[int]:
+    """The days of UTC (since 1970) from `first` to before `end` that are added up in `usage_day`, in order."""
+    rows = view.all(
+        "SELECT day FROM usage_counted WHERE organisation_id = ? AND day >= ? AND day < ? AND counted = 1 ORDER BY day",
+        organisation_id,
+        first,
+        end,
+    )
+    return [row["day"] for row in rows]
+
+
+def first_day(view: View, organisation_id: str) -> int | None:
+    """The day of UTC in which anything counts for the first time."""
+    days = []
+    for question in _QUESTIONS:
+        sql = f"SELECT MIN({question.at} / {DAY_MS}) AS day FROM {question.table} WHERE organisation_id = ?{question.only}"
+        days.append(view.value(sql, organisation_id))
+    return min((int(day) for day in days if day is not None), default=None)
+
+
+def _counted_sql(keys: Sequence[str]) -> str:
+    columns = [{"user_id": "NULLIF(d.user_id, '') AS user_id", "country": "d.country"}[key] for key in keys]
+    sums = [f"SUM(d.{name}) AS {name}" for name in COUNTS]
+    groups = f" GROUP BY {', '.join(f'd.{key}' for key in keys)}" if keys else ""
+    return (
+        f"SELECT {', '.join(columns + sums)} FROM usage_counted c"
+        " JOIN usage_day d ON d.organisation_id = c.organisation_id AND d.day = c.day"
+        f" WHERE c.organisation_id = ? AND c.day >= ? AND c.day < ? AND c.counted = 1{groups}"
+    )
+
+
+def stretches(at: str, period: Period, without: Collection[int] = ()) -> list[tuple[str, tuple[int, ...]]]:
     """A period as conditions on the column `at`, each with its values: no moment is in two of them.
 
     They are those of the indexes: whole days of UTC, where no row's own moment need be looked at, and what is left at either end.
+    `without` names whole days to leave out.
     """
-    day, first, last = f"{at} / {_DAY_MS}", -(-period.start // _DAY_MS), period.end // _DAY_MS
+    day = f"{at} / {DAY_MS}"
+    first, last = _whole_days(period)
     if first > last:  # within a day
         return [(f"{day} = ? AND {at} >= ? AND {at} < ?", (last, period.start, period.end))]
     found: list[tuple[str, tuple[int, ...]]] = []
-    if period.start < first * _DAY_MS:
+    if period.start < first * DAY_MS:
         found.append((f"{day} = ? AND {at} >= ?", (first - 1, period.start)))
-    if first < last:
-        found.append((f"{day} >= ? AND {day} < ?", (first, last)))
-    if last * _DAY_MS < period.end:
+    found += [(f"{day} >= ? AND {day} < ?", run) for run in _runs(first, last, without)]
+    if last * DAY_MS < period.end:
         found.append((f"{day} = ? AND {at} < ?", (last, period.end)))
     return found
+
+
+def _whole_days(period: Period) -> tuple[int, int]:
+    """The first day of UTC that lies wholly in the period and the one after the last; the greater first where there is none."""
+    return -(-period.start // DAY_MS), period.end // DAY_MS
+
+
+def _runs(first: int, end: int, without: Collection[int]) -> list[tuple[int, int]]:
+    """What is left of some days, as runs: each its first day and the one after its last."""
+    edges = [first - 1, *sorted(day for day in without if first <= day < end), end]
+    return [(before + 1, after) for before, after in pairwise(edges) if before + 1 < after]
 
 
 def _add(found: dict[Key, dict[str, int]], key: Key, row: Row) -> None:
@@ -81,7 +146,7 @@ class _Question:
         if "case_id" in keys:
             return f"SELECT {_named(columns)}, {counts} {of} GROUP BY {', '.join(columns.values())}"
         fine = ", ".join([self.user_id, *([self.country] if "country" in keys else [])])
-        daily = f"SELECT {fine}, {counts} {of} GROUP BY {self.at} / {_DAY_MS}, {fine}"
+        daily = f"SELECT {fine}, {counts} {of} GROUP BY {self.at} / {DAY_MS}, {fine}"
         sums = ", ".join(f"SUM({name}) AS {name}" for name in self.counts)
         return f"SELECT {_named(columns)}, {sums} FROM ({daily}) AS daily GROUP BY {', '.join(columns.values())}"
 
@@ -127,7 +192,7 @@ def chargeback(view: View, organisation_id: str, first: str, last: str) -> list[
         "SELECT l.month, o.ref AS team, o.name AS team_name, k.ref AS case_ref, k.title AS case_title,"
         " messages, segments, credits"
         " FROM (SELECT month, unit_id, case_id, COUNT(*) AS messages, SUM(parts) AS segments, SUM(charged) AS credits FROM ledger"
-        f"  WHERE organisation_id = ? AND kind = 'settle' AND at / {_DAY_MS} >= ? AND month >= ? AND month <= ?"
+        f"  WHERE organisation_id = ? AND kind = 'settle' AND at / {DAY_MS} >= ? AND month >= ? AND month <= ?"
         "  GROUP BY month, unit_id, case_id) AS l"
         " LEFT JOIN organisation o ON o.id = l.unit_id LEFT JOIN hiring_case k ON k.id = l.case_id"
         " ORDER BY l.month, COALESCE(o.ref, ''), COALESCE(k.ref, '')",

@@ -24,13 +24,13 @@ def database(request: pytest.FixtureRequest) -> Iterator[Database]:
         opened = Database(request.getfixturevalue("sqlite_url"))
     else:
         url = request.getfixturevalue("_shared_postgresql")
-        _wipe(url)
+        wipe(url)
         opened = Database(url)
     yield opened
     opened.close()
 
 
-def _wipe(url: str) -> None:
+def wipe(url: str) -> None:
     """Empty every table. Sequences go on: no test may rest on a serial number."""
     import psycopg
 

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
 from gateway.errors import LeaseLost, Refused
-from gateway.flows import consent_sweep, credits, release, settle, stations
+from gateway.flows import consent_sweep, credits, release, settle, stations, usage_days
 from gateway.flows import erase as erasing
 from gateway.flows.accept import Accepted
 from gateway.flows.cancel import cancel
@@ -29,7 +29,9 @@ from gateway.flows.facts import consent_status
 from gateway.radio.aftermath import Aftermath
 from gateway.radio.evidence import REPORT_WAIT_S
 from gateway.rules.lifecycle import FINAL, LANES, State
+from gateway.rules.periods import Period
 from gateway.rules.retry import Again, GiveUp
+from gateway.store import lists_reports
 from gateway.store.database import Database, Row, Transaction
 from gateway.store.parts import Part
 from gateway.store.seal import seal, verify
@@ -464,6 +466,20 @@ class Between(RuleBasedStateMachine):
         if noticed:
             self._sweeps()
 
+    @rule(days=st.sampled_from([1, 2, 4]))
+    def days_pass_and_are_counted(self, days: int) -> None:
+        self.time_passes(days * 24 * 3600)
+        usage_days.count(self.database, self.office.now)
+        self.reports_are_what_rows_say()
+
+    def reports_are_what_rows_say(self) -> None:
+        """Looked at whenever days were counted, and at the end: late words of the network and erasures came in between."""
+        everything = Period(0, self.office.now + 1)
+        with self.database.read() as view:
+            for keys in ((), ("user_id", "country")):
+                rows = lists_reports.usage_of_rows(view, self.office.organisation_id, everything, keys)
+                assert lists_reports.usage(view, self.office.organisation_id, everything, keys) == rows
+
     def _sweeps(self) -> None:
         """A round of the gateway's housekeeping; erasures that waited are done, consents may have run out."""
         release.sweep(self.database, self.office.now)
@@ -541,6 +557,7 @@ class Between(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
+            self.reports_are_what_rows_say()
             seal(self.database)
             with self.database.read() as view:
                 assert verify(view) is None, "the audit chain"
