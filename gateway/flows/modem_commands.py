@@ -41,11 +41,13 @@ def _check_ussd(code: str) -> None:
     try:
         commands.ussd(code)
     except ValueError as error:
-        if commands.changes_something(code):
+        changes = commands.changes_something(code)
+        if changes:
             told = "This code would change the SIM card or its contract (PIN, forwarding, barring). Dial it in a phone."
         else:
             told = "A USSD code is made of digits, *, # and +, such as *100#."
-        raise Refused("ussd_refused", 422, told, field="code") from error
+        facts = {"why": "changes_the_card" if changes else "not_a_code"}
+        raise Refused("ussd_refused", 422, told, field="code", facts=facts) from error
 
 
 def questions(modem: Row) -> frozenset[str]:

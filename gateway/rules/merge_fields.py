@@ -71,7 +71,8 @@ def _unbalanced(body: str, position: int) -> Refused:
     line = body.count("\n", 0, position) + 1
     column = position - (body.rfind("\n", 0, position) + 1) + 1
     shown = body[position : position + 2]
-    if shown in ("{%", "%}", "{#", "#}"):
+    strange = shown in ("{%", "%}", "{#", "#}")
+    if strange:
         text = f"Line {line}, column {column}: only {{{{fields}}}} may stand in a template, found {shown}."
     else:
         text = f"Line {line}, column {column}: {shown} has no partner."
@@ -80,7 +81,13 @@ def _unbalanced(body: str, position: int) -> Refused:
         422,
         text,
         field="body",
-        facts={"position": position, "line": line, "column": column},
+        facts={
+            "why": "not_a_field" if strange else "no_partner",
+            "found": shown,
+            "position": position,
+            "line": line,
+            "column": column,
+        },
     )
 
 
@@ -110,12 +117,7 @@ def compile_template(body: str) -> Compiled:
     fields: dict[str, bool] = {}
     for output in tree.body:
         if not isinstance(output, nodes.Output):
-            raise Refused(
-                "template_invalid",
-                422,
-                f"Line {output.lineno}: only {{{{fields}}}} may stand in a template.",
-                field="body",
-            )
+            raise _no_field(output.lineno)
         for node in output.nodes:
             if not isinstance(node, nodes.TemplateData):
                 field, needed = _field(node)
@@ -131,9 +133,13 @@ def _field(node: Any) -> tuple[str, bool]:
     needed = True
     while isinstance(node, nodes.Filter):
         if node.name not in FILTERS or node.node is None:
-            raise Refused("template_invalid", 422, f"Line {node.lineno}: the filter {node.name} is not known.", field="body")
+            facts = {"why": "unknown_filter", "line": node.lineno, "filter": node.name}
+            text = f"Line {node.lineno}: the filter {node.name} is not known."
+            raise Refused("template_invalid", 422, text, field="body", facts=facts)
         if node.kwargs or node.dyn_args or node.dyn_kwargs or not all(isinstance(given, nodes.Const) for given in node.args):
-            raise Refused("template_invalid", 422, f"Line {node.lineno}: a filter takes plain values only.", field="body")
+            facts = {"why": "filter_values", "line": node.lineno}
+            text = f"Line {node.lineno}: a filter takes plain values only."
+            raise Refused("template_invalid", 422, text, field="body", facts=facts)
         needed = needed and not (node.name == "default" and node.args)
         node = node.node
     names: list[str] = []
@@ -141,5 +147,10 @@ def _field(node: Any) -> tuple[str, bool]:
         names.append(node.attr)
         node = node.node
     if not isinstance(node, nodes.Name):
-        raise Refused("template_invalid", 422, f"Line {node.lineno}: only {{{{fields}}}} may stand in a template.", field="body")
+        raise _no_field(node.lineno)
     return ".".join([node.name, *reversed(names)]), needed
+
+
+def _no_field(line: int) -> Refused:
+    text = f"Line {line}: only {{{{fields}}}} may stand in a template."
+    return Refused("template_invalid", 422, text, field="body", facts={"why": "not_a_field", "line": line})

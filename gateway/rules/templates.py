@@ -63,22 +63,22 @@ def fields_from(declared: Sequence[Mapping[str, Any]]) -> tuple[Field, ...]:
     for row in declared:
         name, kind, sample = str(row["name"]), str(row.get("type", "text")), str(row.get("sample", ""))
         if not NAME.fullmatch(name):
-            raise _invalid_field("A field is named like note or office.floor, in small letters.")
+            raise _invalid_field("A field is named like note or office.floor, in small letters.", why="name")
         if name in found or any(name == ours.name for ours in OURS):
-            raise _invalid_field(f"The field {name} is declared already.")
+            raise _invalid_field(f"The field {name} is declared already.", why="twice", name=name)
         if kind not in TYPES:
             raise _invalid_field(f"The type of {name} must be one of {', '.join(TYPES)}.")
         if not sample.strip() or len(sample) > 200:
-            raise _invalid_field(f"The field {name} needs a sample of at most 200 characters.")
+            raise _invalid_field(f"The field {name} needs a sample of at most 200 characters.", why="sample", name=name)
         found[name] = Field(name, kind, sample)
         check_value(found[name], sample, "fields")
     if len(found) > MOST_FIELDS:
-        raise _invalid_field(f"A template declares at most {MOST_FIELDS} fields.")
+        raise _invalid_field(f"A template declares at most {MOST_FIELDS} fields.", why="many", most=MOST_FIELDS)
     return tuple(found.values())
 
 
-def _invalid_field(text: str) -> Refused:
-    return Refused("invalid_field", 422, text, field="fields")
+def _invalid_field(text: str, **facts: Any) -> Refused:
+    return Refused("invalid_field", 422, text, field="fields", facts=facts)
 
 
 def check_value(field: Field, value: Any, where: str = "") -> None:
@@ -111,7 +111,8 @@ def check_data(used: Iterable[str], declared: Sequence[Field], data: Mapping[str
 def check_body(body: str, kind: str, declared: Sequence[Field]) -> Compiled:
     """The checked template. Raises Refused `template_invalid`, `unknown_merge_field` or `missing_merge_field`."""
     if not body.strip() or len(body) > MOST_BODY:
-        raise Refused("template_invalid", 422, f"A template has 1 to {MOST_BODY} characters.", field="body")
+        facts = {"why": "length", "most": MOST_BODY}
+        raise Refused("template_invalid", 422, f"A template has 1 to {MOST_BODY} characters.", field="body", facts=facts)
     compiled = compile_template(body)
     known = [field.name for field in (*OURS, *declared)]
     for name in compiled.fields:
@@ -123,7 +124,11 @@ def check_body(body: str, kind: str, declared: Sequence[Field]) -> Compiled:
                 422,
                 f"The field {{{{{name}}}}} is not known.{hint}",
                 field="body",
-                facts={"merge_field": name, "position": _place(body, name)},
+                facts={
+                    "merge_field": name,
+                    "position": _place(body, name),
+                    **({"why": "misspelt", "near": near[0]} if near else {"why": "undeclared"}),
+                },
             )
     for name in required_fields(kind):
         if name not in compiled.fields:

@@ -49,6 +49,8 @@ WINDOWS = [*[(8, 20)] * 5, (10, 18), (0, 0)]
 TEXTS = {1: "Hej", 2: "a" * 200, 3: "a" * 400}
 GRANTED = 40
 ANSWER_MS = 30 * 60_000
+REPORT_LATE_MS = 48 * 3_600_000
+"""A report that comes later than this after a message's validity is of another message with the same TP-MR."""
 BEFORE_CONSENT = ("consent_optin", "consent_reminder")
 ANSWERS = ("stop_confirmation", "help", "start_confirm", "how_to_apply")
 
@@ -434,7 +436,8 @@ class Between(RuleBasedStateMachine):
         aftermath.look_again(station, self.epoch)
         if on_air and before:
             after = self._part_states(on_air)[0]
-            told = "delivered" if reported else "unknown"
+            is_late = self.office.now > self.office.message(on_air[0].message_id)["valid_until"] + REPORT_LATE_MS
+            told = "delivered" if reported and not is_late else "unknown"
             wanted = {"left": told, "left_between_parts": before[0], "stayed": "ready", "stayed_unproved": "unknown"}
             assert after == wanted[fate]
         with self.database.read() as view:

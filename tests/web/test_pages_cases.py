@@ -333,8 +333,8 @@ def test_asking_twice_from_two_pages_is_one_request(people: dict[str, Person], v
         ("cs-kim", {"channels": "sms"}, "already consented"),
         ("cs-tove", {"channels": "sms"}, "Only START"),
         ("cs-nils", {"channels": "sms"}, "no mobile number"),
-        ("cs-new", {"channels": "fax"}, "Channels are"),
-        ("cs-new", {"channels": "sms", "purpose": "fun"}, "Purpose must be"),
+        ("cs-new", {"channels": "fax"}, "This choice is not known here"),
+        ("cs-new", {"channels": "sms", "purpose": "fun"}, "This choice is not known here"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_in_words(

@@ -116,7 +116,7 @@ def test_a_template_is_written_changed_copied_and_archived(people: dict[str, Per
     changed = {**FORM, "name": "Parking", "body": FORM["body"] + " Gate {{gate}}.", "shown": fingerprint}
     lost = admin.post(page + "/edit", changed, page=page + "/edit")
     assert lost.status_code == 422  # the field's row was left out
-    assert "is not known" in lost.text
+    assert "There is no field {{gate}}" in lost.text
     fields = {"field0_name": "gate", "field0_type": "number", "field0_sample": "4"}
     assert admin.post(page + "/edit", {**changed, **fields}, page=page + "/edit").status_code == 303
     found = stored(store, "Parking")
@@ -142,9 +142,10 @@ def test_a_template_is_written_changed_copied_and_archived(people: dict[str, Per
         ({"body": ""}, "Write a text."),
         ({"body": "   "}, "A template has 1 to"),
         ({"body": "a\x00b"}, "no text may have"),
-        ({"body": "Hi {{nobody}}"}, "is not known"),
-        ({"body": "Hi {{candidate.first_name"}, "has no partner"),
-        ({"body": "Hi {% if x %}"}, "only {{fields}} may stand"),
+        ({"body": "Hi {{nobody}}"}, "no field {{nobody}}. Declare it"),
+        ({"body": "Hi {{candidate.first_nam}}"}, "Did you mean {{candidate.first_name}}?"),
+        ({"body": "Hi {{candidate.first_name"}, "Line 1: {{ has no partner"),
+        ({"body": "Hi {% if x %}"}, "only fields in double braces"),
         ({"body": "x" * 700}, "needs 5 parts"),
         ({"kind": "interview_invite"}, "needs the field {{interview_link}}"),
         ({"kind": "rejection"}, "never go by this channel"),

@@ -18,6 +18,7 @@ from gateway.errors import Refused
 from gateway.flows.sign_in import Viewer
 from gateway.store.database import StoreUnavailable
 from web import sessions
+from web.pages import refusals
 from web.pages.language import _
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -160,7 +161,9 @@ def _on_http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _on_refused(error: Refused) -> ResponseReturnValue:
-    return render_template("layout/error.html", cause=error.code, status=error.status, detail=error.detail), error.status
+    gone = error.status == HTTPStatus.NOT_FOUND
+    cause, detail = (str(error.status), None) if gone else (error.code, refusals.told(error))
+    return render_template("layout/error.html", cause=cause, status=error.status, detail=detail), error.status
 
 
 def _on_store(error: StoreUnavailable) -> ResponseReturnValue:

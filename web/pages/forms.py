@@ -1,5 +1,6 @@
 """What every form of the pages shares."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from flask_wtf import FlaskForm
@@ -7,6 +8,7 @@ from wtforms import IntegerField  # type: ignore[import-untyped]
 from wtforms.validators import StopValidation  # type: ignore[import-untyped]
 
 from gateway.errors import Refused
+from web.pages import refusals
 from web.pages.language import N_, _
 
 
@@ -22,11 +24,14 @@ class PageForm(FlaskForm):  # type: ignore[misc]
             field.label.text = _(field.label.text) if field.label.text else ""
             field.description = _(field.description) if field.description else ""
 
-    def wrong(self, refused: Refused, fallback: str | None = None) -> None:
-        """Say a flow's refusal at the field it is about; one about no field of this form stands at `fallback`, or the first."""
+    def wrong(self, refused: Refused, fallback: str | None = None, words: Mapping[str, str] = refusals.NO_WORDS) -> None:
+        """Say a flow's refusal at the field it is about; one about no field of this form stands at `fallback`, or the first.
+
+        `words` are the page's own, by code, before those of all pages.
+        """
         shown = [field for field in self if field.type not in ("CSRFTokenField", "HiddenField")]
         named = refused.field if refused.field in self._fields else fallback
-        self.say(named if named is not None else shown[0].short_name, _(refused.detail))
+        self.say(named if named is not None else shown[0].short_name, refusals.told(refused, words))
 
     def say(self, name: str, text: str) -> None:
         """Say at a field what is wrong with it, in words that are translated already."""

@@ -1,22 +1,34 @@
 """What a flow refused, told at the field it is about: the form is shown again as it was typed."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from gateway.errors import Refused
 from web.pages.language import _
+from web.pages.refusal_words import FAMILIES, REFUSALS
+
+NO_WORDS: Final[Mapping[str, str]] = {}
 
 
-def told(refused: Refused, words: Mapping[str, str]) -> str:
-    """Plain words for a refusal: `words` by code, filled with its facts, else the flow's own sentence."""
-    known = words.get(refused.code)
-    if known is None:
-        return refused.detail
+def told(refused: Refused, words: Mapping[str, str] = NO_WORDS) -> str:
+    """Plain words for a refusal: a page's own by code, else those of all pages, filled with its facts.
+
+    The flow's own sentence is for programs; it is shown only where nobody thought of the code on a page (a test looks).
+    """
     facts = {name: ", ".join(map(str, value)) if isinstance(value, list) else value for name, value in refused.facts.items()}
-    try:
-        return _(known, **facts)
-    except (KeyError, TypeError):
-        return refused.detail
+    why = refused.facts.get("why")
+    for known in (words.get(refused.code), REFUSALS.get(f"{refused.code}:{why}"), word_of(refused.code)):
+        if known is not None and (facts or "%(" not in known):
+            try:
+                return _(known, **facts)
+            except (KeyError, TypeError):
+                continue
+    return refused.detail
+
+
+def word_of(code: str) -> str | None:
+    """What every page says of a code, whatever its reason."""
+    return REFUSALS.get(code) or next((word for sign, word in FAMILIES if code.startswith(sign) or code.endswith(sign)), None)
 
 
 def put(form: Any, refused: Refused, words: Mapping[str, str], fields: Mapping[str, str]) -> str | None:

@@ -116,8 +116,6 @@ REFUSALS: Final = {
     "text_and_template": N_("Choose a template or write a text of your own, not both."),
     "missing_merge_field": N_("The text needs {{interview_link}}, by which the candidate answers."),
     "merge_value_missing": N_("The template asks for something that is not known here."),
-    "unknown_merge_field": N_("The text holds a field that does not exist."),
-    "template_invalid": N_("The braces in the text are not right."),
     "template_not_found": N_("This template is not there any more."),
     "too_long": N_("The text needs %(segments)s parts; at most %(max)s are allowed."),
     "candidate_pages_off": N_("This box has no address for candidates' pages. Its administrator can set one."),

@@ -20,7 +20,7 @@ from web.pages import door, refusals
 from web.pages.compliance import words
 from web.pages.compliance.desk import blueprint, frame, who
 from web.pages.compliance.forms import CodeForm
-from web.pages.language import N_, _, language_name
+from web.pages.language import N_, _
 from web.pages.territories import country_name
 
 CHANNELS = ("sms", "whatsapp")
@@ -145,12 +145,7 @@ def _index(form: CodeForm, candidates: Any = (), unfinished: str | None = None) 
 
 def _told(gap: dict[str, str]) -> dict[str, Any]:
     """A gap of the set-up in words, and where it is filled."""
-    facts = dict(gap)
-    if "country" in gap:
-        facts["country"] = country_name(gap["country"])
     if "kind" in gap:
-        facts["kind"] = _(words.TEXTS[gap["kind"]][0])
-        facts["language"] = language_name(gap["language"])
         where = url_for("compliance.text", kind=gap["kind"], language=gap["language"])
     elif gap["what"] == "sender":
         where = url_for("compliance.senders")
@@ -158,7 +153,7 @@ def _told(gap: dict[str, str]) -> dict[str, Any]:
         where = None
     else:
         where = url_for("compliance.index", show="all")
-    return {"words": _(words.GAPS[gap["what"]], **facts) if gap["what"] in words.GAPS else gap["detail"], "where": where}
+    return {"words": words.gap_told(gap), "where": where}
 
 
 def _all(view: View, channel: str) -> list[dict[str, Any]]:

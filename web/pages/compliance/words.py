@@ -1,8 +1,10 @@
 """Plain words of compliance: states, steps, policies, texts, keywords, tasks."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from web.pages.language import N_
+from web.pages.language import N_, _, language_name
+from web.pages.territories import country_name
 from web.pages.words import Word
 
 STATES: Final = {
@@ -127,3 +129,14 @@ REFUSALS: Final = {
     "candidate_not_found": N_("Nobody has this reference."),
     "requested_in_future": N_("The day of the request lies in the future."),
 }
+
+
+def gap_told(gap: Mapping[str, str]) -> str:
+    """What the set-up still lacks, in words."""
+    facts = dict(gap)
+    if "country" in gap:
+        facts["country"] = country_name(gap["country"])
+    if "kind" in gap:
+        facts["kind"] = _(TEXTS[gap["kind"]][0])
+        facts["language"] = language_name(gap["language"])
+    return _(GAPS[gap["what"]], **facts)

@@ -4,7 +4,7 @@ from typing import Final
 
 from gateway.errors import Refused
 from gateway.flows.writing import Sent
-from web.pages import words
+from web.pages import refusals, words
 from web.pages.language import N_, _
 
 CHANNELS: Final = {"sms": N_("SMS"), "whatsapp": N_("WhatsApp"), "email": N_("E-mail")}
@@ -101,13 +101,7 @@ def trouble(refused: Refused) -> str:
         return f"{_(why)} {_(what)}"
     if refused.code == "too_long" and "segments" not in refused.facts:
         return _("Far too long for a text message. Shorten the text.")
-    known = TROUBLE.get(refused.code)
-    if known is None:
-        return refused.detail
-    try:
-        return _(known, **refused.facts)
-    except (KeyError, TypeError):
-        return refused.detail
+    return refusals.told(refused, TROUBLE)
 
 
 def became(sent: Sent) -> tuple[str, str]:

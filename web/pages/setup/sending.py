@@ -14,7 +14,8 @@ from gateway.flows.setup_steps import Situation
 from gateway.rules.permissions import SETTINGS_EDIT
 from gateway.store.database import Transaction
 from web import sessions
-from web.pages import door
+from web.pages import door, refusals
+from web.pages.compliance import words as compliance
 from web.pages.forms import PageForm
 from web.pages.language import N_, _, language_name
 from web.pages.modems.overview import etag, fragment
@@ -104,7 +105,7 @@ def _country_page(where: Situation, typed: dict[str, str], refused: Refused | No
         iso=iso,
         names=country_names(),
         refused=refused,
-        problem=refused and _(refused.detail),
+        problem=refused and refusals.told(refused, compliance.REFUSALS),
         **found,
     )
 
@@ -296,7 +297,8 @@ def finish() -> ResponseReturnValue:
 
 def _finish_page(refused: Refused | None) -> str:
     where = situation()
-    return page("finish", "finish", situation=where, names=NAMES, refused=refused, addresses=_addresses())
+    gaps = [] if refused is None else [compliance.gap_told(gap) for gap in refused.facts.get("gaps", ())]
+    return page("finish", "finish", situation=where, names=NAMES, refused=refused, gaps=gaps, addresses=_addresses())
 
 
 def _addresses() -> dict[str, str]:

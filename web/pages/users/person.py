@@ -202,7 +202,7 @@ def forget(user_id: str) -> ResponseReturnValue:
 def _told(form: PageForm, refused: Refused) -> str | None:
     """The refusal at its field, or in words above the form."""
     if refused.code == "permission_denied":
-        return _(GIFT) if refused.facts.get("permission") in OPERATORS else refused.detail
+        return _(GIFT) if refused.facts.get("permission") in OPERATORS else refusals.told(refused)
     return refusals.put(form, refused, REFUSED, {"id": "name"})
 
 
