@@ -12,6 +12,8 @@ from gateway.store.database import Database
 log = logging.getLogger(__name__)
 
 LOOK_MS = 60_000
+DAYS_AT_ONCE = 30
+"""So many days of usage are added up in one look: a box may be years old when it learns to."""
 
 
 class Upkeep:
@@ -39,8 +41,10 @@ class Upkeep:
 
     def _forget(self, now: int) -> None:
         with self._database.read() as view:
-            due = retention.is_due(view, now) and not is_untrusted(view)  # a clock gone wrong must not make the box forget
-        if due:
-            log.info("usage_days=%d", usage_days.count(self._database, now))  # before what they are counted from is let go
+            if is_untrusted(view):  # a clock gone wrong must not make the box forget
+                return
+            due = retention.is_due(view, now)
+        uncounted = usage_days.count(self._database, now, DAYS_AT_ONCE)
+        if due and not uncounted:  # before what they are counted from is let go
             counts = retention.run(self._database, self._anchor_key, now)
             log.info("retention=%s", " ".join(f"{name}:{count}" for name, count in counts.items()))

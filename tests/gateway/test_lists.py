@@ -539,7 +539,9 @@ def test_a_report_over_days_that_were_counted_is_the_same(filled: Database, zone
         tx.execute("DELETE FROM usage_counted")
     before = told()
     assert all(each["agree"] for each in before)
-    assert usage_days.count(filled, NOW) > 300
+    assert usage_days.count(filled, NOW, 300) > 0
+    assert told() == before
+    assert usage_days.count(filled, NOW) == 0
     assert told() == before
 
 

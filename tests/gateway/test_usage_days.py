@@ -10,7 +10,7 @@ import pytest
 
 from gateway import keys
 from gateway.appliance.upkeep import Upkeep
-from gateway.flows import endings, erase, release, reports, settle, usage, usage_days
+from gateway.flows import endings, erase, release, reports, retention, settle, usage, usage_days
 from gateway.flows.consents import ConsentPush, push_consent
 from gateway.flows.endings import locked_message
 from gateway.rules.lifecycle import State
@@ -58,13 +58,15 @@ def told(office: Office) -> dict[str, int]:
 def counted(office: Office) -> list[int]:
     """The days that are counted, from the office's first on."""
     with office.database.read() as view:
-        days = lists_reports.counted(view, office.organisation_id, 0, ALWAYS.end // DAY)
+        days = lists_reports.counted(view, office.organisation_id, 0, 99_999)
     return [day - NOW // DAY for day in days]
 
 
 def night(office: Office) -> int:
-    """The daily work of the gateway."""
-    return usage_days.count(office.database, office.now)
+    """The gateway counts what is to be counted; how many days are counted more than before."""
+    before = len(counted(office))
+    assert usage_days.count(office.database, office.now) == 0
+    return len(counted(office)) - before
 
 
 def test_a_day_is_counted_once_when_it_is_over_and_yesterday_too(office: Office, air: Air) -> None:
@@ -197,11 +199,23 @@ def test_a_report_keeps_its_counts_when_the_messages_are_let_go(office: Office, 
     before = told(office)
     with office.database.write() as tx:
         tx.execute("UPDATE hiring_case SET closed_at = ?", office.now)
-    office.now += 1500 * DAY  # a box that was off for years: first it counts, then it lets go
-    Upkeep(office.database, tmp_path, keys.ensure(tmp_path)).look(office.now)
+    office.now += 1500 * DAY  # a box that was off for years counts bit by bit, and only then lets go
+    upkeep, looks = Upkeep(office.database, tmp_path, keys.ensure(tmp_path)), 0
+    while not _retention_ran(office):
+        assert told(office)["sent"] == 1
+        assert len(counted(office)) == 30 * looks  # a look a minute
+        upkeep.look(office.now)
+        office.now += 60_000
+        looks += 1
+    assert looks == 50
     with office.database.read() as view:
         assert view.value("SELECT COUNT(*) AS n FROM message") == view.value("SELECT COUNT(*) AS n FROM received") == 0
         assert lists_reports.usage(view, office.organisation_id, ALWAYS, ()) == {(): before}
+
+
+def _retention_ran(office: Office) -> bool:
+    with office.database.read() as view:
+        return retention.last_run(view) is not None
 
 
 def test_months_of_any_zone_are_the_days_and_their_edges(office: Office, air: Air) -> None:
