@@ -160,6 +160,8 @@ def test_windows_a_rule_a_number_and_periods_are_changed_and_a_stale_form_is_not
         stale = admin.post(HERE + path, {**form, "shown": shown}, page=HERE)
         assert stale.status_code == 409, path
         assert "Somebody was faster" in stale.text
+        in_words = {"/countries/SE/hours": "in windows of our own", "/countries/SE/rule": "messages wait for it"}
+        assert in_words.get(path, "") in stale.text
     wrong = {
         "mode": "own",
         "weekdays": "9-5",

@@ -197,7 +197,8 @@ def _done(
         here = url_for("compliance.country", iso=iso, channel=channel)
         action = url_for(back["action"], iso=iso, channel=channel)
         wanted = {name: "" if value is None else value for name, value in back["wanted"].items()}
-        return stale.page(found, wanted, back["labels"], action=action, back=here)
+        called = {name: each for form in given.values() for name, each in stale.choices(form).items()}
+        return stale.page(found, wanted, back["labels"], action=action, back=here, words=called)
     except Refused as refused:
         if refused.status in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
             raise
