@@ -68,7 +68,7 @@ def test_the_linter_speaks_while_one_types_and_mends_the_very_character(office: 
         assert text.input_value() == "👋 {{candidate.first_name}}, it's Eva"
         lint.get_by_role("button", name="Replace ’ by '").wait_for(state="detached")
         text.fill("It's {{company}}. Reply STOP to opt out. {{nobody}}")
-        lint.get_by_text("is not known").wait_for()
+        lint.get_by_text("There is no field {{nobody}}").wait_for()
         text.fill("It's {{company}}.\nReply STOP to opt out.")
         lint.get_by_text("No remarks.").wait_for()
         size = analyse("It's Acme.\nReply STOP to opt out.")
