@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 LOOK_MS = 60_000
 DAYS_AT_ONCE = 30
-"""So many days of usage are added up in one look: a box may be years old when it learns to."""
+"""So many busy days of usage are added up in one look: a box may be years old when it learns to."""
 
 
 class Upkeep:

@@ -4,6 +4,7 @@ Exact also between transactions at one time. `changed` writes the mark of a day 
 row until its facts are committed; `_count` takes the row before it reads. Whoever comes second sees what the first one did.
 """
 
+from collections.abc import Iterator
 from functools import partial
 
 from gateway.rules.periods import Period
@@ -26,29 +27,46 @@ def changed(tx: Transaction, organisation_id: str, at: int, now: int) -> None:
 
 
 def count(database: Database, now: int, most: int | None = None) -> int:
-    """Add up days that are over and not counted, each in a transaction of its own, `most` of them; how many are left."""
+    """Add up the days that are over and not counted, in at most so many transactions; how many are left to do.
+
+    Each transaction counts one day on which there is something, and the empty ones before it.
+    """
     with database.read() as view:
         organisations = [row["id"] for row in view.all("SELECT id FROM organisation WHERE parent_id IS NULL ORDER BY id")]
-        missing = [(each, day) for each in organisations for day in _missing(view, each, _first_open(now))]
-    for organisation_id, day in missing[:most]:
-        database.transact(partial(_count, organisation_id, day))
-    return len(missing[most:]) if most is not None else 0
+        runs = [(each, *run) for each in organisations for run in _runs(view, each, _first_open(now))]
+    for organisation_id, first, end in runs[:most]:
+        database.transact(partial(_count, organisation_id, first, end))
+    return len(runs) - len(runs[:most])
 
 
-def _missing(view: View, organisation_id: str, end: int) -> list[int]:
-    first = lists_reports.first_day(view, organisation_id)
-    if first is None:
-        return []
-    counted = set(lists_reports.counted(view, organisation_id, first, end))
-    return [day for day in range(first, end) if day not in counted]
+def _runs(view: View, organisation_id: str, end: int) -> Iterator[tuple[int, int]]:
+    """What is to be counted before `end`: first day, and the day after the last, which is the only one with something in it."""
+    day = lists_reports.next_day(view, organisation_id, 0)
+    if day is None:
+        return
+    counted = set(lists_reports.counted(view, organisation_id, day, end))
+    while day < end:
+        if day in counted:
+            day += 1
+            continue
+        found = lists_reports.next_day(view, organisation_id, day)
+        last = end - 1 if found is None else min(found, end - 1)
+        first, day = day, next((each for each in range(day, last + 1) if each in counted), last + 1)
+        yield first, day
 
 
-def _count(organisation_id: str, day: int, tx: Transaction) -> None:
-    _mark(tx, organisation_id, day, 1)
-    tx.execute("DELETE FROM usage_day WHERE organisation_id = ? AND day = ?", organisation_id, day)
-    of_day = Period(day * DAY_MS, (day + 1) * DAY_MS)
-    for (user_id, country), counts in lists_reports.usage_of_rows(tx, organisation_id, of_day, ("user_id", "country")).items():
-        tx.insert("usage_day", organisation_id=organisation_id, day=day, user_id=user_id or "", country=country, **counts)
+def _count(organisation_id: str, first: int, end: int, tx: Transaction) -> None:
+    for day in range(first, end):
+        _mark(tx, organisation_id, day, 1)
+    tx.execute("DELETE FROM usage_day WHERE organisation_id = ? AND day >= ? AND day < ?", organisation_id, first, end)
+    found = lists_reports.next_day(tx, organisation_id, first)
+    while found is not None and found < end:
+        of_day = Period(found * DAY_MS, (found + 1) * DAY_MS)
+        for (user_id, country), counts in lists_reports.usage_of_rows(
+            tx, organisation_id, of_day, ("user_id", "country")
+        ).items():
+            tx.insert("usage_day", organisation_id=organisation_id, day=found, user_id=user_id or "", country=country, **counts)
+        found = lists_reports.next_day(tx, organisation_id, found + 1)
 
 
 def _mark(tx: Transaction, organisation_id: str, day: int, counted: int) -> None:

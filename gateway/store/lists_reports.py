@@ -64,12 +64,13 @@ def counted(view: View, organisation_id: str, first: int, end: int) -> list[int]
     return [row["day"] for row in rows]
 
 
-def first_day(view: View, organisation_id: str) -> int | None:
-    """The day of UTC in which anything counts for the first time."""
+def next_day(view: View, organisation_id: str, first: int) -> int | None:
+    """The earliest day of UTC from `first` on in which anything counts."""
     days = []
     for question in _QUESTIONS:
-        sql = f"SELECT MIN({question.at} / {DAY_MS}) AS day FROM {question.table} WHERE organisation_id = ?{question.only}"
-        days.append(view.value(sql, organisation_id))
+        day = f"{question.at} / {DAY_MS}"
+        of = f"FROM {question.table} WHERE organisation_id = ? AND {day} >= ?{question.only}"
+        days.append(view.value(f"SELECT {day} AS day {of} ORDER BY {day} LIMIT 1", organisation_id, first))
     return min((int(day) for day in days if day is not None), default=None)
 
 
