@@ -37,14 +37,14 @@ class Upkeep:
             self._next_at = now
         if now >= self._next_at:
             self._next_at = now + LOOK_MS
-            self._forget(now)
+            self._daily(now)
 
-    def _forget(self, now: int) -> None:
+    def _daily(self, now: int) -> None:
         with self._database.read() as view:
             if is_untrusted(view):  # a clock gone wrong must not make the box forget
                 return
             due = retention.is_due(view, now)
-        uncounted = usage_days.count(self._database, now, DAYS_AT_ONCE)
-        if due and not uncounted:  # before what they are counted from is let go
+        if due:
             counts = retention.run(self._database, self._anchor_key, now)
             log.info("retention=%s", " ".join(f"{name}:{count}" for name, count in counts.items()))
+        usage_days.count(self._database, now, DAYS_AT_ONCE)

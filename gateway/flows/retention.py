@@ -11,7 +11,7 @@ from typing import Any
 
 import config
 from gateway.errors import Refused
-from gateway.flows import audit
+from gateway.flows import audit, usage_days
 from gateway.flows.own_texts import put_setting
 from gateway.rules.retention import DAY_MS, LIMITS, MONTH_MS, body_days, merged
 from gateway.store.database import Database, Transaction, View, compact
@@ -144,15 +144,22 @@ def wipe_received(tx: Transaction, received_ids: list[str], now: int) -> None:
 def _metadata(tx: Transaction, rules: Mapping[str, int], now: int) -> int:
     before = now - rules["metadata_months"] * MONTH_MS
     rows = tx.all(
-        f"SELECT id FROM message WHERE accepted_at < ? AND wiped_at IS NOT NULL AND {_ENDED}{_FREE.format(table='message')}"
-        f" LIMIT {_PAGE}",
+        "SELECT id, organisation_id, settled_at FROM message"
+        f" WHERE accepted_at < ? AND wiped_at IS NOT NULL AND {_ENDED}{_FREE.format(table='message')} LIMIT {_PAGE}",
         before,
     )
     for row in rows:
         tx.execute("DELETE FROM part WHERE message_id = ?", row["id"])
         tx.execute("DELETE FROM message WHERE id = ?", row["id"])
-    gone = "SELECT id FROM received WHERE received_at < ? AND wiped_at IS NOT NULL LIMIT ?"
-    tx.execute(f"DELETE FROM received WHERE id IN ({gone})", before, _PAGE)
+    heard = tx.all(
+        "SELECT id, organisation_id, received_at FROM received WHERE received_at < ? AND wiped_at IS NOT NULL LIMIT ?",
+        before,
+        _PAGE,
+    )
+    for row in heard:
+        tx.execute("DELETE FROM received WHERE id = ?", row["id"])
+    usage_days.all_changed(tx, [(row["organisation_id"], row["settled_at"]) for row in rows], now)
+    usage_days.all_changed(tx, [(row["organisation_id"], row["received_at"]) for row in heard], now)
     return len(rows)
 
 

@@ -2,9 +2,10 @@
 
 Exact also between transactions at one time. `changed` writes the mark of a day that may be counted already, so it holds that
 row until its facts are committed; `_count` takes the row before it reads. Whoever comes second sees what the first one did.
+The sums say what the rows say, never more: what retention lets go is counted no longer, as in a report of its rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 
 from gateway.rules.periods import Period
@@ -24,6 +25,12 @@ def changed(tx: Transaction, organisation_id: str, at: int, now: int) -> None:
     if day > _first_open(now) and not lists_reports.counted(tx, organisation_id, day, day + 1):
         return  # nobody counts today, unless the clock was set back
     _mark(tx, organisation_id, day, 0)
+
+
+def all_changed(tx: Transaction, facts: Iterable[tuple[str | None, int]], now: int) -> None:
+    """The same for many facts, each of an organisation (or of none) at a moment; each day once, in order."""
+    for organisation_id, day in sorted({(organisation_id, at // DAY_MS) for organisation_id, at in facts if organisation_id}):
+        changed(tx, organisation_id, day * DAY_MS, now)
 
 
 def count(database: Database, now: int, most: int | None = None) -> int:

@@ -331,7 +331,7 @@ class _Sqlite(Engine):
                 ("foreign_keys", 1),
                 ("secure_delete", 1),  # erased means erased, also inside the file
                 ("temp_store", "memory"),
-                ("cache_size", -24_000),
+                ("cache_size", -8_000),
             ],
             timeout=10,
             lock_type="IMMEDIATE",
@@ -394,7 +394,7 @@ class _Sqlite(Engine):
     def hurry(self, wanted: bool) -> None:
         run = self.cursor().execute
         run(f"PRAGMA synchronous = {'off' if wanted else 'full'}")
-        run(f"PRAGMA cache_size = {-200_000 if wanted else -24_000}")
+        run(f"PRAGMA cache_size = {-200_000 if wanted else -8_000}")
 
     def changes(self) -> Any:
         """Differs from the last answer when another connection has committed."""

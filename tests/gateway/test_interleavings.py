@@ -49,8 +49,8 @@ WINDOWS = [*[(8, 20)] * 5, (10, 18), (0, 0)]
 TEXTS = {1: "Hej", 2: "a" * 200, 3: "a" * 400}
 GRANTED = 40
 ANSWER_MS = 30 * 60_000
-REPORT_LATE_MS = 48 * 3_600_000
-"""A report that comes later than this after a message's validity is of another message with the same TP-MR."""
+REPORT_EARLY_MS, REPORT_LATE_MS = 120_000, 48 * 3_600_000
+"""A report from longer before a part's intent, or after its message's validity, is of another one with the same TP-MR."""
 BEFORE_CONSENT = ("consent_optin", "consent_reminder")
 ANSWERS = ("stop_confirmation", "help", "start_confirm", "how_to_apply")
 
@@ -436,12 +436,17 @@ class Between(RuleBasedStateMachine):
         aftermath.look_again(station, self.epoch)
         if on_air and before:
             after = self._part_states(on_air)[0]
-            is_late = self.office.now > self.office.message(on_air[0].message_id)["valid_until"] + REPORT_LATE_MS
-            told = "delivered" if reported and not is_late else "unknown"
+            told = "delivered" if reported and self._may_be_of(on_air[0]) else "unknown"
             wanted = {"left": told, "left_between_parts": before[0], "stayed": "ready", "stayed_unproved": "unknown"}
             assert after == wanted[fate]
         with self.database.read() as view:
             assert view.value("SELECT COUNT(*) AS n FROM message WHERE state = 'sending'") == 0, "nothing is on the air now"
+
+    def _may_be_of(self, part: Part) -> bool:
+        """Whether a report that the network writes now proves that the part left: neither long before its intent nor too late."""
+        with self.database.read() as view:
+            at = view.value("SELECT submitted_at FROM part WHERE message_id = ? AND number = ?", part.message_id, part.number)
+        return at - REPORT_EARLY_MS <= self.office.now <= self.office.message(part.message_id)["valid_until"] + REPORT_LATE_MS
 
     def _part_states(self, on_air: tuple[Part, ...]) -> list[str]:
         return self.air.part_states(on_air[0].message_id)[on_air[0].number - 1 :] if on_air else []
