@@ -14,7 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from queue import SimpleQueue
+from queue import Full, SimpleQueue
 from typing import Any
 
 from cheroot import wsgi
@@ -270,7 +270,7 @@ class Handover:
         self._idle: list[SimpleQueue[Any]] = []
 
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
-        """Hand over or keep; never full, so it never blocks: `most_waiting` bounds the connections."""
+        """Hand over or keep. It never blocks: how many may wait is for `Pool.put` to say."""
         with self._lock:
             if self._idle:
                 self._idle.pop().put(item)
@@ -302,6 +302,12 @@ class Pool(ThreadPool):
         super().__init__(server, min=threads, max=threads)
         self._queue = Handover()
         self.get = self._queue.get
+
+    def put(self, obj: Any) -> None:
+        """Hand a connection to a worker. Raises queue.Full where too many wait already: cheroot then closes it."""
+        if self.qsize >= PatientConnection.most_waiting:
+            raise Full
+        super().put(obj)
 
     @property
     def resting(self) -> int:
@@ -364,7 +370,7 @@ class Server(wsgi.Server):
         """Take a connection back into the selector; an error here would otherwise end the whole server."""
         try:
             super().put_conn(conn)
-        except (OSError, ValueError, KeyError):
+        except (OSError, ValueError, KeyError, Full):
             conn.close()
 
     def open(self) -> None:

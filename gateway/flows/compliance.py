@@ -195,7 +195,7 @@ def put_text(tx: Transaction, organisation_id: str, kind: str, language: str, bo
     named = fields_of(body)
     strange = sorted(named - FIELDS[kind])
     if strange or body.count("{{") != body.count("}}") or "{%" in body:
-        facts = {"known": sorted(FIELDS[kind])}
+        facts = {"known": sorted(FIELDS[kind]), **({"why": "strange", "strange": strange} if strange else {"why": "brace"})}
         raise Refused(
             "unknown_merge_field", 422, f"{', '.join(strange) or 'A brace'} is no field here.", field="body", facts=facts
         )

@@ -162,7 +162,8 @@ def prepare_country(tx: Transaction, who: Acting, iso: str, texts: Mapping[str, 
         try:
             compliance.put_text(tx, who.organisation_id, text_kind(country), language, body, who.actor, now)
         except Refused as refused:
-            raise Refused(refused.code, refused.status, refused.detail, field=f"text_{language}") from refused
+            place = f"text_{language}"
+            raise Refused(refused.code, refused.status, refused.detail, field=place, facts=refused.facts) from refused
     missing = [item for item in checklist(country) if item not in ticked]
     if missing:
         raise Refused("unticked", 422, "Tick each point once it is true.", field="checklist", facts={"missing": missing})

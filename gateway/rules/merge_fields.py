@@ -111,9 +111,8 @@ def compile_template(body: str) -> Compiled:
     except RecursionError:
         raise Refused("template_invalid", 422, "The template is nested too deeply.", field="body") from None
     except TemplateSyntaxError as error:
-        raise Refused(
-            "template_invalid", 422, f"Line {error.lineno}: {error.message}", field="body", facts={"line": error.lineno}
-        ) from error
+        facts = {"why": "syntax", "line": error.lineno}
+        raise Refused("template_invalid", 422, f"Line {error.lineno}: {error.message}", field="body", facts=facts) from error
     fields: dict[str, bool] = {}
     for output in tree.body:
         if not isinstance(output, nodes.Output):

@@ -85,16 +85,17 @@ def check_value(field: Field, value: Any, where: str = "") -> None:
     """Raises Refused `merge_value_invalid` for a value that does not suit the field's type."""
     place = where or f"data.{field.name}"
     if isinstance(value, (Mapping, list, tuple, bool)):
-        raise _invalid_value(field, "must be text or a number", place)
+        raise _invalid_value(field, "plain", "must be text or a number", place)
     text = str(value)
     if field.type == "url" and not re.fullmatch(r"https://[^\s/]+\S*", text):
-        raise _invalid_value(field, "must be an https address", place)
+        raise _invalid_value(field, "url", "must be an https address", place)
     if field.type == "number" and not re.fullmatch(r"[+-]?\d[\d  .,]*", text):
-        raise _invalid_value(field, "must be a number", place)
+        raise _invalid_value(field, "number", "must be a number", place)
 
 
-def _invalid_value(field: Field, what: str, place: str) -> Refused:
-    return Refused("merge_value_invalid", 422, f"The value for {{{{{field.name}}}}} {what}.", field=place)
+def _invalid_value(field: Field, why: str, what: str, place: str) -> Refused:
+    text = f"The value for {{{{{field.name}}}}} {what}."
+    return Refused("merge_value_invalid", 422, text, field=place, facts={"why": why, "name": field.name})
 
 
 def check_data(used: Iterable[str], declared: Sequence[Field], data: Mapping[str, Any]) -> None:

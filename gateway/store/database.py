@@ -428,8 +428,7 @@ class _Postgresql(Engine):
     @contextmanager
     def writing(self) -> Iterator[Any]:
         with self._translated("written"):
-            cursor = self._idle_cursor()
-            cursor.execute("BEGIN")
+            cursor = self._begun("BEGIN")
             try:
                 yield cursor
                 cursor.execute("COMMIT")
@@ -440,12 +439,24 @@ class _Postgresql(Engine):
     @contextmanager
     def reading(self) -> Iterator[Any]:
         with self._translated("read"):
-            cursor = self._idle_cursor()
-            cursor.execute("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor = self._begun("BEGIN TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             try:
                 yield cursor
             finally:
                 self._roll_back(cursor)
+
+    def _begun(self, sql: str) -> Any:
+        """A cursor inside a fresh transaction; over a new connection where the server has closed the old one while it rested."""
+        from psycopg import OperationalError
+
+        cursor = self._idle_cursor()
+        try:
+            cursor.execute(sql)
+        except OperationalError:  # nothing was asked yet, so nothing can be done twice
+            self.peewee.close()
+            cursor = self._idle_cursor()
+            cursor.execute(sql)
+        return cursor
 
     def _idle_cursor(self) -> Any:
         """A cursor outside any transaction. A BEGIN inside one only warns, and its end ends both."""

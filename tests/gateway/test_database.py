@@ -282,18 +282,34 @@ def test_a_deadlocks_victim_is_tried_again(postgresql_url):
     database.close()
 
 
+def cut_off(view, other):
+    """End the server's side of a connection."""
+    backend = view.value("SELECT pg_backend_pid() AS pid")
+    with other.read() as there:
+        there.value("SELECT pg_terminate_backend(?) AS done", backend)
+
+
 @pytest.mark.postgresql
-def test_a_lost_connection_is_store_unavailable_and_the_next_transaction_connects_again(postgresql_url):
+@pytest.mark.parametrize("use", ["write", "read"])
+def test_a_connection_that_was_lost_while_it_rested_is_made_anew(postgresql_url, use):
     database, other = Database(postgresql_url), Database(postgresql_url)
-    for use in (database.write, database.read):
-        with database.read() as view:
-            backend = view.value("SELECT pg_backend_pid() AS pid")
-        with other.read() as view:
-            view.value("SELECT pg_terminate_backend(?) AS done", backend)
-        with pytest.raises(StoreUnavailable), use() as tx:
-            tx.one("SELECT 1 AS yes")
-        with database.write() as tx:
-            assert tx.value("SELECT 1 AS yes") == 1
+    with database.read() as view:
+        cut_off(view, other)
+    with getattr(database, use)() as tx:
+        assert tx.value("SELECT 1 AS yes") == 1
+    database.close()
+    other.close()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("use", ["write", "read"])
+def test_a_connection_lost_within_a_transaction_is_store_unavailable_and_the_next_one_connects_again(postgresql_url, use):
+    database, other = Database(postgresql_url), Database(postgresql_url)
+    with pytest.raises(StoreUnavailable), getattr(database, use)() as tx:
+        cut_off(tx, other)
+        tx.one("SELECT 1 AS yes")
+    with database.write() as tx:
+        assert tx.value("SELECT 1 AS yes") == 1
     database.close()
     other.close()
 

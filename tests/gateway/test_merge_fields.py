@@ -84,7 +84,7 @@ def test_anything_but_fields_and_filters_is_refused(body):
 def test_the_line_of_a_mistake_is_told():
     with pytest.raises(Refused) as refused:
         compile_template("one\ntwo {{ }}")
-    assert refused.value.facts == {"line": 2}
+    assert refused.value.facts == {"why": "syntax", "line": 2}
 
 
 def test_control_and_direction_signs_are_taken_out_of_values():

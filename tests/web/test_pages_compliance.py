@@ -107,7 +107,7 @@ def test_each_act_is_for_its_roles_only_and_needs_a_token(
         ("/keywords", {"word": "1", "kind": "stop"}, 422, "2 to 60 characters"),
         ("/keywords", {"word": "START", "kind": "stop"}, 422, "already means something else (start)"),
         ("/keywords/STOP/remove", {}, 409, "shipped"),
-        ("/kinds", {"kind": "rejection", "channel": "sms", "allowed": "y"}, 422, "do not go by sms"),
+        ("/kinds", {"kind": "rejection", "channel": "sms", "allowed": "y"}, 422, "does not go by this channel"),
         ("/senders/snd_none", {"countries": "SE"}, 404, ""),
         ("/tasks/tsk_none", {"outcome": "resume"}, 404, ""),
         ("/tasks/tsk_cmp0", {"outcome": "maybe"}, 422, ""),

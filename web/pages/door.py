@@ -20,6 +20,7 @@ from gateway.store.database import StoreUnavailable
 from web import sessions
 from web.pages import refusals
 from web.pages.language import _
+from web.pages.refusal_words import REFUSALS
 
 View = TypeVar("View", bound=Callable[..., Any])
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -161,7 +162,7 @@ def _on_http(error: HTTPException) -> ResponseReturnValue:
 
 
 def _on_refused(error: Refused) -> ResponseReturnValue:
-    gone = error.status == HTTPStatus.NOT_FOUND
+    gone = error.status == HTTPStatus.NOT_FOUND and error.code not in REFUSALS
     cause, detail = (str(error.status), None) if gone else (error.code, refusals.told(error))
     return render_template("layout/error.html", cause=cause, status=error.status, detail=detail), error.status
 

@@ -48,8 +48,6 @@ EVENTS: Final = {
 }
 LABELS: Final = {"url": N_("Address"), "events": N_("Events")}
 REFUSALS: Final = {
-    "invalid_url": N_("Write an address such as https://ats.example/hook, without a user name, password or #."),
-    "duplicate_endpoint": N_("There is an endpoint with this address already."),
     "unknown_event": N_("Choose at least one kind of event."),
 }
 

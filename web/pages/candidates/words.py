@@ -7,6 +7,7 @@ from typing import Final
 
 from wtforms.fields.choices import SelectChoice  # type: ignore[import-untyped]
 
+from web.pages import refusals
 from web.pages.language import N_, _, ngettext
 from web.pages.words import Word, zone_of
 
@@ -89,60 +90,24 @@ UNITS: Final = {
     "minutes": N_("minutes before"),
 }
 REFUSALS: Final = {
-    "user_inactive": N_("This account is switched off."),
     "permission_denied": N_("You lack the right “Recruitment - SMS” here. An administrator can grant it."),
-    "communications_tab_required": N_("You lack the right “Communications tab” here. An administrator can grant it."),
-    "not_on_hiring_team": N_("You are not on the hiring team of this case. Ask a colleague to add you in the tracking system."),
-    "seat_required": N_("You have no messaging seat. An administrator can give you one."),
-    "case_not_chosen": N_("Choose the case that this belongs to."),
-    "channel_disabled": N_("This channel is switched off."),
-    "number_missing": N_("The candidate has no mobile number. Correct it in the tracking system."),
     "invalid_number": N_("The candidate's number is wrong. Correct it in the tracking system."),
     "not_mobile": N_("The candidate's number is no mobile number. Correct it in the tracking system."),
-    "country_disabled": N_("Nothing is sent to the candidate's country yet. Compliance shows how far that is."),
-    "no_sender_for_country": N_("No SIM card may write to the candidate's country."),
     "opted_out": N_("The candidate wants no more messages. Only START from their number undoes that."),
-    "consent_required": N_("There is no consent yet. Ask for it under Consent status."),
-    "insufficient_credits": N_("There are not enough credits for this."),
-    "starts_at_missing": N_("Say when the interview begins."),
-    "starts_at_past": N_("This time has passed already."),
-    "ends_before_start": N_("It must end after it begins."),
     "invalid_timezone": N_("This is no time zone. Write one like Europe/Stockholm."),
-    "slots_missing": N_("Offer at least one time."),
-    "slot_past": N_("One of these times has passed already."),
-    "slots_overlap": N_("Two of these times overlap."),
-    "slot_invalid": N_("One of these times is not right."),
-    "text_empty": N_("Write a text, or choose a template."),
-    "text_and_template": N_("Choose a template or write a text of your own, not both."),
     "missing_merge_field": N_("The text needs {{interview_link}}, by which the candidate answers."),
-    "merge_value_missing": N_("The template asks for something that is not known here."),
     "template_not_found": N_("This template is not there any more."),
     "too_long": N_("The text needs %(segments)s parts; at most %(max)s are allowed."),
-    "candidate_pages_off": N_("This box has no address for candidates' pages. Its administrator can set one."),
-    "link_not_allowed": N_("Texts to the candidate's country may hold no links."),
-    "invitation_waiting": N_(
-        "The invitation has not left yet and names the old time. Tell the new one: choose a template or write a text."
-    ),
-    "interview_cancelled": N_("This interview is cancelled."),
     "interview_declined": N_("The candidate has declined; no reminder is needed."),
     "interview_not_found": N_("This interview was cancelled before."),
-    "reminder_in_past": N_("This reminder would have come already."),
-    "reminder_too_close": N_("Two reminders must be at least 15 minutes apart."),
-    "too_many_reminders": N_("An interview has at most five reminders. Delete one first."),
-    "invalid_offset": N_("Say how long before the interview, at most 60 days."),
     "reminder_not_found": N_("This reminder was deleted before."),
-    "already_sent": N_("Too late: this reminder has been sent."),
     "already_granted": N_("The candidate has already consented to this."),
     "recently_refused": N_("The candidate said no less than 30 days ago."),
-    "nothing_to_withdraw": N_("The candidate has no usable number; there is no consent to it."),
-    "evidence_incomplete": N_("A consent needs the date, the version and the exact words that were signed."),
     "legal_hold": N_("A legal hold keeps this candidate's data. Lift it first."),
     "requested_in_future": N_("This day lies in the future."),
-    "looks_like_rejection": N_("This reads like a rejection, and those never go by SMS."),
     "reason_missing": N_("Say why it is urgent."),
-    "invalid_characters": N_("The text holds characters that no phone can show."),
 }
-"""Code of a refusal → what to say here; what is missing is told in the flow's own words."""
+"""Code of a refusal → what to say here, where that is another thing than on all pages."""
 HOLDS: Final = {
     "pending_opt_in": N_("It waits until the candidate replies START."),
     "waits_for": N_("It leaves right after the message before it."),
@@ -199,3 +164,9 @@ _LEADS: Final[dict[str, Callable[[int], str]]] = {
     "hours": lambda count: ngettext("%(count)s hour before", "%(count)s hours before", count),
     "minutes": lambda count: ngettext("%(count)s minute before", "%(count)s minutes before", count),
 }
+
+
+def against(code: str | None) -> str:
+    """What speaks against it, by its code alone; "" where there is nothing to say."""
+    word = None if code is None else REFUSALS.get(code) or refusals.word_of(code)
+    return "" if word is None or "%(" in word else _(word)

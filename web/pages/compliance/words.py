@@ -106,28 +106,11 @@ BUDGETS: Final = {
     "recipients": N_("Different people a month"),
 }
 REFUSALS: Final = {
-    "not_tested": N_("No test message has reached a phone in this country yet: send one while it is testing."),
-    "checklist_incomplete": N_("The checklist is not complete: tick what is done, then try again."),
-    "wrong_state": N_("That step does not follow on this state."),
     "invalid_number": N_("Write a mobile number of this country in international form, such as +46701740605."),
     "no_sender_for_country": N_("No number of this box may write there: bind one for this country, or an international one."),
-    "acknowledgement_required": N_(
-        "Going without START needs your words, your name, the reference of the legal advice and its date (not in the future)."
-    ),
-    "invalid_hours": N_(
-        "Write each window as 08:00-20:00, its end no longer inside, or “hold” for a day on which nothing leaves."
-    ),
-    "duplicate_holiday": N_("This day is in the calendar already."),
-    "ambiguous_country": N_("%(candidates)s: the code may mean each of these. Choose one."),
     "country_not_found": N_("No country has this code. It has two letters, such as SE for Sweden."),
-    "missing_merge_field": N_("The text must hold the fields %(missing)s."),
     "too_long": N_("A text has 1 to 4 parts."),
-    "invalid_word": N_("A word has 2 to 60 characters and is no number."),
-    "keyword_taken": N_("This word already means something else (%(means)s); one word cannot mean two things."),
-    "keyword_locked": N_("This word is shipped with the box; nobody removes it."),
-    "legal_hold": N_("A legal hold keeps this candidate's data; lift it first."),
     "candidate_not_found": N_("Nobody has this reference."),
-    "requested_in_future": N_("The day of the request lies in the future."),
 }
 
 

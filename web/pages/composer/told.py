@@ -83,13 +83,7 @@ TROUBLE: Final = {
     "looks_like_rejection": N_("“%(phrase)s” reads like a rejection, and rejections never go by text message."),
     "merge_value_missing": N_("Fill in all fields of the template."),
     "template_not_found": N_("This template is gone. Choose another one."),
-    "send_at_past": N_("This time has passed already. Choose a later one."),
-    "time_out_of_range": N_("Choose a time before the year 2100."),
-    "send_at_unreadable": N_("This is no date and time."),
-    "urgent_not_allowed": N_("Only messages about an interview may go out at any hour. Choose that kind, or wait for the hours."),
-    "reason_missing": N_("Say why it cannot wait: the reason is kept."),
     "link_not_allowed": N_("Texts to %(country)s may hold no web addresses. Ask for an answer by digits instead."),
-    "allowance_exceeded": N_("Your unit has used up its allowance for this month."),
 }
 """Code → what is wrong with what was typed, filled with the refusal's facts."""
 

@@ -25,11 +25,9 @@ from web.pages.organisation.desk import SEEN, Room, blueprint, enter
 from web.pages.places import CountryField, LanguageField, ZoneField
 
 WORDS: Final = {
-    "duplicate_ref": N_("Another unit has this reference already."),
     "invalid_timezone": N_("This is no time zone; it looks like Europe/Stockholm."),
     "invalid_language": N_("This is no language code; it looks like sv or pt-BR."),
     "invalid_name": N_("A name has 1 to 200 characters."),
-    "circular_tree": N_("A unit cannot stand below itself."),
     "permission_denied": N_("Your right does not reach that unit."),
 }
 LABELS: Final = {

@@ -30,11 +30,7 @@ ACTS: Final = {
 }
 REFUSALS: Final = {
     "invalid_name": N_("Give it a name of 1 to 100 characters."),
-    "duplicate_name": N_("A key with this name is in use; revoke it first, or choose another name."),
     "unknown_scope": N_("Choose at least one thing that the key may do."),
-    "invalid_network": N_("Write networks such as 192.168.1.0/24 or 10.0.0.7, one a line."),
-    "invalid_timezone": N_("Choose a time zone such as Europe/Stockholm."),
-    "invalid_language": N_("Write a language such as sv, en or pt-BR."),
 }
 CLOCK: Final = {
     "ok": N_("The time is right."),

@@ -169,7 +169,7 @@ def send_test() -> ResponseReturnValue:
     try:
         services.database.transact(lambda tx: setup_steps.send_test(tx, who(tx), form.number.data, now))
     except Refused as refused:
-        form.wrong(refused)
+        form.wrong(refused, words=compliance.REFUSALS)
         return _test_page(form), refused.status
     services.ring()
     return here("test")
@@ -185,7 +185,7 @@ def activate() -> ResponseReturnValue:
     try:
         services.database.transact(lambda tx: setup_steps.activate(tx, who(tx), now))
     except Refused as refused:
-        form.wrong(refused)
+        form.wrong(refused, words=compliance.REFUSALS)
         return _test_page(form), refused.status
     return forward("test")
 

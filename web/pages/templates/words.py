@@ -67,9 +67,7 @@ FINDINGS: Final = {
 }
 """code → tone, heading, sentence."""
 REFUSALS: Final = {
-    "duplicate_template": N_("This unit has a template of that name, channel and language already."),
     "invalid_name": N_("Give it a name of 1 to 100 characters."),
-    "invalid_language": N_("Write a language such as sv, en or pt-BR."),
     "kind_not_allowed_on_channel": N_("Messages of this kind never go by this channel. Choose e-mail, or another kind."),
     "looks_like_rejection": N_(
         "“%(phrase)s” reads like a rejection, which never goes by SMS or WhatsApp. If it is none, tick the box and save again."
@@ -77,5 +75,4 @@ REFUSALS: Final = {
     "missing_merge_field": N_("A template of this kind needs the field {{%(merge_field)s}}: put it in, then save again."),
     "too_long": N_("It needs %(segments)s parts before any field is filled in; this template may have %(max)s."),
     "out_of_range": N_("Choose a number from 1 to 10."),
-    "template_is_inherited": N_("This template belongs to another unit. Copy it down to change it here."),
 }

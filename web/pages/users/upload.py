@@ -117,7 +117,7 @@ def _refused(refused: Refused) -> ResponseReturnValue:
 def _line(row: dict[str, Any]) -> str:
     """What is wrong with a line. An address that stands there twice is another matter than one that somebody has."""
     twice = row["code"] == "duplicate_email" and "line" in row["reason"]
-    known = REFUSED.get("duplicate_row" if twice else row["code"])
+    known = REFUSED.get("duplicate_row" if twice else row["code"]) or refusals.word_of(row["code"])
     return row["reason"] if known is None or "%(" in known else _(known)
 
 

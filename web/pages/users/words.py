@@ -86,34 +86,15 @@ TERM_WORDS: Final = {
 """term of S49 → its word, what to say where it is missing, and the cure."""
 
 REFUSED: Final = {
-    "seat_limit": N_(
-        "All %(have)s seats are taken, and this needs %(want)s. Take one back, move one, or ask the operator for more."
-    ),
-    "last_admin": N_("This is the last administrator: make another one first."),
-    "duplicate_email": N_("Somebody has this e-mail address already."),
-    "invalid_email": N_("This is no e-mail address."),
-    "invalid_name": N_("A name has 1 to 200 characters in one line."),
     "unknown_role": N_("There is no such role."),
     "user_not_found": N_("Nobody here has this address."),
     "user_inactive": N_("That person's account is switched off."),
     "seat_required": N_("This person has no seat to give."),
-    "seat_taken": N_("That person has a seat already."),
-    "same_user": N_("A seat moves from one person to another."),
-    "owner_without_seat": N_("Whoever takes over the waiting messages needs a seat."),
-    "duplicate_grant": N_("This right is given there already."),
     "unknown_permission": N_("There is no such right."),
-    "holder_missing": N_("Choose a role."),
     "organisation_not_found": N_("There is no such unit."),
     "unit_not_found": N_("There is no unit with this reference."),
-    "bad_row": N_("Nothing was changed. Mend these lines, then upload the file again."),
     "unknown_column": N_("The column “%(column)s” is not known. Use those of the download."),
-    "missing_column": N_("The first line needs the column email, and each column once."),
-    "empty_file": N_("The file is empty."),
-    "malformed_csv": N_("Line %(line)s cannot be read as CSV: perhaps a quotation mark is missing."),
-    "too_many_rows": N_("The file has too many rows: 5,000 at most."),
     "duplicate_row": N_("This address stands in another line already."),
-    "not_a_boolean": N_("Write yes or no."),
-    "wrong_cells": N_("This line has more or fewer cells than the first."),
 }
 GIFT: Final = N_("Only an operator gives this, or takes it away.")
 
