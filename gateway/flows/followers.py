@@ -73,6 +73,13 @@ def is_needed(tx: Transaction, companion: Row) -> bool:
     return companion["kind"] == INVITATION and _awaits_start(tx, companion["candidate_id"], companion["channel"])
 
 
+def serves(tx: Transaction, companion: Row) -> bool:
+    """Whether a companion has a text to go before, or a START to ask for or to remind of."""
+    if companion["kind"] == REMINDER:
+        return _awaits_start(tx, companion["candidate_id"], companion["channel"])
+    return is_needed(tx, companion)
+
+
 def outlive(tx: Transaction, companion: Row, until: int) -> None:
     """The box has put a companion off: the texts behind it may wait as long, unless their senders named the end themselves."""
     if companion["kind"] in COMPANIONS:

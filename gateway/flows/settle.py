@@ -4,9 +4,11 @@ The intent (`intend`) is committed before the first byte leaves; the outcome of 
 commit. A part in `submitting` without an outcome is the one thing a start has to resolve (design.md §4).
 """
 
+from gateway.flows import followers
 from gateway.flows.claim import Station
 from gateway.flows.endings import locked_message, move
 from gateway.flows.report import match_orphans, roll_up
+from gateway.rules.kinds import COMPANIONS
 from gateway.rules.lifecycle import State
 from gateway.rules.retry import Again, GiveUp
 from gateway.store.database import Row, Transaction
@@ -127,8 +129,14 @@ def await_report(tx: Transaction, part: Part, moved_to: int | None, now: int) ->
 
 
 def requeue(tx: Transaction, message: Row, now: int, *, delay_ms: int = 0, error: str | None = None) -> None:
-    """Back to the queue, or expired when the delay would outlive it; later ones of the same candidate and lane wait behind."""
+    """Back to the queue, or ended: expired when the delay would outlive it, cancelled where it is a companion of nothing.
+
+    Later ones of the same candidate and lane wait behind it.
+    """
     due = now + delay_ms
+    if message["kind"] in COMPANIONS and not followers.serves(tx, message):  # what it went before was ended meanwhile
+        move(tx, message, State.CANCELLED, now, "gateway", error="no_follower")
+        return
     if due >= message["valid_until"]:
         move(tx, message, State.EXPIRED, now, "gateway", error=error or "expired")
         return

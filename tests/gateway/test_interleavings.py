@@ -6,7 +6,7 @@ whose number said STOP, what may have left. Whatever the flows do is judged by t
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -541,7 +541,11 @@ class Between(RuleBasedStateMachine):
                 "SELECT t.id FROM message t JOIN message f ON f.id = t.after_message_id WHERE t.state IN ('held', 'queued')"
                 " AND f.kind = 'identification' AND f.state IN ('held', 'queued') AND t.valid_until > f.valid_until"
             )
-        assert (asking, outlived) == ([], [])
+            alone = view.all(
+                "SELECT id FROM message f WHERE f.kind = 'identification' AND f.state IN ('held', 'queued')"
+                " AND NOT EXISTS (SELECT 1 FROM message t WHERE t.after_message_id = f.id AND t.state IN ('held', 'queued'))"
+            )
+        assert (asking, outlived, alone) == ([], [], [])
 
     @invariant()
     def a_stop_is_confirmed_once(self) -> None:
@@ -608,6 +612,31 @@ def test_start_while_its_invitation_is_on_the_air_which_gives_it_back(database: 
         lambda: machine.a_retry_is_overtaken_by_nobody(1),
         lambda: machine.says_stop("+447400123456"),
     ]
+    _play(machine, acts)
+
+
+@pytest.mark.parametrize("ref", ["gwen", "cand-2"])
+def test_a_withdrawal_while_a_companion_is_on_the_air_which_gives_it_back(database: Database, ref: str) -> None:
+    """Found by the search above: the companion of nothing stood in the queue again, until its turn."""
+    database.close()
+    machine = type("Between", (Between,), {"url": database.url})()
+    acts: list[Callable[[], None]] = [
+        lambda: machine.everybody_applies(introduced=False),
+        lambda: machine.send(ref, 1, "bulk", None),
+        machine.claims,
+        lambda: machine.consents(ref, "revoked"),
+        lambda: machine.takes_it_not(Again(4000.0)),
+    ]
+
+    def companions_are_cancelled() -> None:
+        with machine.database.read() as view:
+            rows = view.all("SELECT state FROM message WHERE kind IN ('consent_optin', 'identification')")
+        assert [row["state"] for row in rows] == ["cancelled"]
+
+    _play(machine, [*acts, companions_are_cancelled])
+
+
+def _play(machine: Between, acts: Sequence[Callable[[], None]]) -> None:
     try:
         for act in acts:
             act()
