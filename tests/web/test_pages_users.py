@@ -176,6 +176,10 @@ def test_somebody_is_added_and_gets_a_password_link(people: dict[str, Person], a
     url = re.search(r'value="[^"]*(/admin/password/[^"]+)"', link.text)
     assert url is not None
     assert "nora@acme.example" in anonymous.get(url.group(1)).text
+    again = admin.post(f"{made.location}/link", page=made.location)
+    assert again.status_code == 200
+    replaced = anonymous.get(url.group(1))
+    assert (replaced.status_code, "Ask for a new one" in replaced.text) == (404, True)
     found = row(store, made.location.rsplit("/", 1)[1])
     assert (found["seat"], found["roles"], found["unit_id"]) == (1, '["recruiter"]', ORG)
 
