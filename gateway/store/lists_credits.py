@@ -75,7 +75,7 @@ def credits(
     now: int,
     zone: tzinfo,
     before: int | None = None,
-    limit: int = 50,
+    limit: int = 30,
     days: int = 30,
     grants_only: bool = False,
 ) -> Credits:
