@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 
 from gateway.rules.periods import Period
-from gateway.store import lists_reports
+from gateway.store import lists_credits, lists_reports
 from gateway.store.database import Database, Transaction, View
 from gateway.store.lists_reports import DAY_MS
 
@@ -73,13 +73,15 @@ def _count(organisation_id: str, first: int, end: int, tx: Transaction) -> None:
             tx, organisation_id, of_day, ("user_id", "country")
         ).items():
             tx.insert("usage_day", organisation_id=organisation_id, day=found, user_id=user_id or "", country=country, **counts)
+        charged = lists_credits.charged_rows(tx, organisation_id, of_day)
+        tx.execute("UPDATE usage_counted SET charged = ? WHERE organisation_id = ? AND day = ?", charged, organisation_id, found)
         found = lists_reports.next_day(tx, organisation_id, found + 1)
 
 
 def _mark(tx: Transaction, organisation_id: str, day: int, counted: int) -> None:
     tx.execute(
         "INSERT INTO usage_counted (organisation_id, day, counted) VALUES (?, ?, ?)"
-        " ON CONFLICT (organisation_id, day) DO UPDATE SET counted = excluded.counted",
+        " ON CONFLICT (organisation_id, day) DO UPDATE SET counted = excluded.counted, charged = 0",
         organisation_id,
         day,
         counted,

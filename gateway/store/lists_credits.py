@@ -10,7 +10,7 @@ from typing import Any
 
 from gateway.rules.periods import Period
 from gateway.store.database import Row, View
-from gateway.store.lists_reports import stretches
+from gateway.store.lists_reports import counted, stretches, whole_days
 
 NO_END = 2**62
 """Today has no end: what a clock that was set back stamped ahead counts as today's."""
@@ -125,22 +125,26 @@ def _ledger(
 def _days(view: View, organisation_id: str, available: int, now: int, zone: tzinfo, count: int) -> list[Day]:
     """Backwards from today's balance, so that the chart ends at the figure beside it; each day summed from the index alone.
 
-    What is settled moves nothing, and is not in that index.
+    What is settled moves nothing, and is not in that index; grants, which are few, are found by their reference.
     """
     today = datetime.fromtimestamp(now / 1000, zone).date()
+    dates = [today - timedelta(days=back) for back in range(count)]
+    starts = [int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000) for day in dates]
+    grants = view.all(
+        "SELECT at, amount FROM ledger WHERE organisation_id = ? AND reference IS NOT NULL AND at >= ? AND kind = 'grant'",
+        organisation_id,
+        starts[-1],
+    )
     history: list[Day] = []
     balance, end = available, NO_END
-    for back in range(count):
-        day = today - timedelta(days=back)
-        start = int(datetime(day.year, day.month, day.day, tzinfo=zone).timestamp() * 1000)
-        row = view.one(
-            "SELECT SUM(amount) AS moved, SUM(CASE WHEN kind = 'grant' THEN amount ELSE 0 END) AS granted FROM ledger"
-            " WHERE organisation_id = ? AND at >= ? AND at < ? AND kind <> 'settle'",
+    for day, start in zip(dates, starts, strict=True):
+        moved = view.value(
+            "SELECT SUM(amount) AS moved FROM ledger WHERE organisation_id = ? AND at >= ? AND at < ? AND kind <> 'settle'",
             organisation_id,
             start,
             end,
         )
-        change, grant = (0, 0) if row is None else (int(row["moved"] or 0), int(row["granted"] or 0))
+        change, grant = int(moved or 0), sum(row["amount"] for row in grants if start <= row["at"] < end)
         history.append(Day(day, balance, grant - change, grant))
         balance, end = balance - change, start
     return history[::-1]
@@ -208,8 +212,21 @@ def months(view: View, units: Collection[str], count: int = 6) -> dict[str, list
 
 def charged(view: View, organisation_id: str, start: int, end: int) -> int:
     """The credits that the ledger charged in a period: what every report of it must come to."""
+    period = Period(start, end)
+    first, last = whole_days(period)
+    known = view.value(
+        "SELECT SUM(c.charged) AS total FROM usage_counted c WHERE c.organisation_id = ? AND c.day >= ? AND c.day < ? AND c.counted = 1",
+        organisation_id,
+        first,
+        last,
+    )
+    return int(known or 0) + charged_rows(view, organisation_id, period, counted(view, organisation_id, first, last))
+
+
+def charged_rows(view: View, organisation_id: str, period: Period, without: Collection[int] = ()) -> int:
+    """The same from the ledger's lines themselves, `without` some days of UTC."""
     total = 0
-    for when, values in stretches("at", Period(start, end)):
+    for when, values in stretches("at", period, without):
         sql = f"SELECT SUM(charged) AS total FROM ledger WHERE organisation_id = ? AND kind = 'settle' AND {when}"
         total += int(view.value(sql, organisation_id, *values) or 0)
     return total

@@ -27,7 +27,7 @@ Key = tuple[str | None, ...]
 def usage(view: View, organisation_id: str, period: Period, keys: Sequence[str]) -> dict[Key, dict[str, int]]:
     """The counts by `keys` (of KEYS; none: one row). A key without a value is None; a country without one is ZZ."""
     found: dict[Key, dict[str, int]] = {}
-    first, last = _whole_days(period)
+    first, last = whole_days(period)
     days = [] if "case_id" in keys else counted(view, organisation_id, first, last)
     if days:
         for row in view.all(_counted_sql(keys), organisation_id, first, last):
@@ -92,7 +92,7 @@ def stretches(at: str, period: Period, without: Collection[int] = ()) -> list[tu
     `without` names whole days to leave out.
     """
     day = f"{at} / {DAY_MS}"
-    first, last = _whole_days(period)
+    first, last = whole_days(period)
     if first > last:  # within a day
         return [(f"{day} = ? AND {at} >= ? AND {at} < ?", (last, period.start, period.end))]
     found: list[tuple[str, tuple[int, ...]]] = []
@@ -104,7 +104,7 @@ def stretches(at: str, period: Period, without: Collection[int] = ()) -> list[tu
     return found
 
 
-def _whole_days(period: Period) -> tuple[int, int]:
+def whole_days(period: Period) -> tuple[int, int]:
     """The first day of UTC that lies wholly in the period and the one after the last; the greater first where there is none."""
     return -(-period.start // DAY_MS), period.end // DAY_MS
 

@@ -16,7 +16,7 @@ from gateway.flows.endings import locked_message
 from gateway.rules.lifecycle import State
 from gateway.rules.periods import Period
 from gateway.rules.retry import GiveUp
-from gateway.store import lists_reports
+from gateway.store import lists_credits, lists_reports
 from gateway.store.database import Database
 from tests.air import Air
 from tests.gateway.conftest import wipe
@@ -52,6 +52,8 @@ def told(office: Office) -> dict[str, int]:
         for keys in KEYS:
             found = lists_reports.usage(view, office.organisation_id, ALWAYS, keys)
             assert found == lists_reports.usage_of_rows(view, office.organisation_id, ALWAYS, keys), keys
+        charged = lists_credits.charged(view, office.organisation_id, ALWAYS.start, ALWAYS.end)
+        assert charged == lists_credits.charged_rows(view, office.organisation_id, ALWAYS)
         return lists_reports.usage(view, office.organisation_id, ALWAYS, ()).get((), {})
 
 
@@ -89,7 +91,9 @@ def test_a_report_reads_a_counted_day_from_its_sums(office: Office, air: Air) ->
     night(office)
     with office.database.write() as tx:
         tx.execute("UPDATE usage_day SET sent = 7")
+        tx.execute("UPDATE usage_counted SET charged = 8")
     with office.database.read() as view:
+        assert lists_credits.charged(view, office.organisation_id, ALWAYS.start, ALWAYS.end) == 8
         assert lists_reports.usage(view, office.organisation_id, ALWAYS, ("user_id",))[(office.user_id,)]["sent"] == 7
         assert lists_reports.usage(view, office.organisation_id, ALWAYS, ("case_id",))[(office.case_id,)]["sent"] == 1
 

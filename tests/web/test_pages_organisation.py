@@ -285,7 +285,7 @@ def test_credits_are_paged_by_key_and_refuse_a_bad_one(people: dict[str, Person]
     admin = people["admin"]
 
     assert "PO-059" in admin.get(CREDITS).text
-    assert "before=11" in admin.get(CREDITS).text
+    assert "before=31" in admin.get(CREDITS).text
     assert "PO-009" in admin.get(f"{CREDITS}?before=11").text
     assert "PO-009" in admin.get(f"{CREDITS}?before=11&only=grants").text
     assert "No older entries" in admin.get(f"{CREDITS}?before=1").text
