@@ -215,7 +215,8 @@ def charged(view: View, organisation_id: str, start: int, end: int) -> int:
     period = Period(start, end)
     first, last = whole_days(period)
     known = view.value(
-        "SELECT SUM(c.charged) AS total FROM usage_counted c WHERE c.organisation_id = ? AND c.day >= ? AND c.day < ? AND c.counted = 1",
+        "SELECT SUM(c.charged) AS total FROM usage_counted c"
+        " WHERE c.organisation_id = ? AND c.day >= ? AND c.day < ? AND c.counted = 1",
         organisation_id,
         first,
         last,

@@ -65,9 +65,10 @@ def mine(view: View, organisation_id: str, member: str) -> list[Row]:
 def counts(view: View, organisation_id: str, own: Sequence[Row] | None) -> dict[str, Count]:
     """How many messages are in each open state; `own` are a person's (`mine`), None for who sees everything."""
     found = {}
+    theirs = Counter(row["state"] for row in own or ())
     for state in OPEN:
         if own is not None:
-            number = sum(row["state"] == state for row in own)
+            number = theirs[state]
         else:
             sql = f"SELECT COUNT(*) AS n FROM (SELECT 1 FROM message m WHERE {_LISTED[state]} LIMIT {MOST + 1}) q"
             number = int(view.value(sql, organisation_id))

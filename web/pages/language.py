@@ -80,10 +80,10 @@ def chosen() -> str:
     """The language of this request: the viewer's, else what the browser prefers, else English."""
     if not has_request_context():
         return "en"
-    if "language" not in g:
+    language: str | None = getattr(g, "language", None)  # one look at the context: a list asks some hundred times
+    if language is None:
         who: Viewer | None = g.get("viewer")
-        g.language = who.language if who is not None and who.language in LANGUAGES else _preferred()
-    language: str = g.language
+        language = g.language = who.language if who is not None and who.language in LANGUAGES else _preferred()
     return language
 
 
