@@ -1,7 +1,7 @@
 """Usage added up by day: what a report of a month or of years reads instead of every message and every line of the ledger.
 
 A day is one of UTC. It counts only while `usage_counted.counted` is 1: whatever changes a fact of the day sets it to 0, in the
-same transaction, and the gateway adds the day up again with its daily work. `user_id` is '' for what nobody wrote. `charged` is
+same transaction, and the gateway adds the day up again within a minute or so. `user_id` is '' for what nobody wrote. `charged` is
 the ledger's own sum of the day, which those of `usage_day` must come to.
 """
 
