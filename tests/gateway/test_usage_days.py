@@ -10,7 +10,7 @@ import pytest
 
 from gateway import keys
 from gateway.appliance.upkeep import Upkeep
-from gateway.flows import endings, erase, release, reports, retention, settle, usage, usage_days
+from gateway.flows import endings, erase, release, reports, retention, usage, usage_days
 from gateway.flows.consents import ConsentPush, push_consent
 from gateway.flows.endings import locked_message
 from gateway.rules.lifecycle import State
@@ -18,6 +18,7 @@ from gateway.rules.periods import Period
 from gateway.rules.retry import GiveUp
 from gateway.store import lists_credits, lists_reports
 from gateway.store.database import Database
+from gateway.store.parts import Part
 from tests.air import Air
 from tests.gateway.conftest import wipe
 from tests.office import EVIDENCE, ICCID, NOW, Office, open_office
@@ -142,29 +143,28 @@ def _a_stranger_says_stop(office: Office, air: Air) -> None:
         usage.stranger_opted_out(tx, "+46701740609", ICCID, office.now)
 
 
-def _runs_out(office: Office, air: Air) -> None:
+def _on_the_air(office: Office, air: Air) -> Part:
     office.accept()
     claimed = air.claim()
     assert claimed is not None
-    air.unknown(claimed.parts[0])
+    return claimed.parts[0]
+
+
+def _runs_out(office: Office, air: Air) -> None:
+    part = _on_the_air(office, air)
+    air.unknown(part)
     with office.database.write() as tx:
-        release.expire(tx, claimed.message["id"], office.now)
+        release.expire(tx, part.message_id, office.now)
 
 
 def _is_erased(office: Office, air: Air) -> None:
-    office.accept()
-    claimed = air.claim()
-    assert claimed is not None
-    air.unknown(claimed.parts[0])
+    air.unknown(_on_the_air(office, air))
     with office.database.write() as tx:
         erase.erase(tx, office.organisation_id, "cand-1", "asked", office.now, "key:test", office.now)
 
 
 def _is_refused(office: Office, air: Air) -> None:
-    office.accept()
-    claimed = air.claim()
-    assert claimed is not None
-    office.database.transact(lambda tx: settle.refused(tx, claimed.parts[0], GiveUp("bad number"), "bad", office.now))
+    air.refuse(_on_the_air(office, air), GiveUp("bad number"))
 
 
 @pytest.mark.parametrize(
